@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernel table: every computation a program can ask for, as pure functions over pointers.
+ *
+ * A table is filled from the bottom: the reference version of every slot first, then the ones that the chosen
+ * instruction set does better; no slot is ever empty.  The reference source is compiled twice, for f32 and f64;
+ * f64 tables hold reference slots only.  Kernels know nothing of MPI, HDF5, graphs or malloc: what they need beyond
+ * their arguments they take from `scratch`.
+ *
+ * Numerics, for all slots: row-major, contiguous unless strides are given; `real` is float or double by table;
+ * index arrays are int32_t; accumulation is in `real` unless the slot says otherwise; no fast-math; exp, tanh and erf
+ * are the kernels' own (kernels/approx.h), never the C library's, so that a level's bits do not depend on the C library.
+ * NaN and infinities propagate.  Any dimension may be 0.  Outputs never overlap inputs unless the slot says "in place".
+ * A level's results do not depend on alignment, nor on time, nor on anything but its arguments. */
+#ifndef AT_KERNELS_H
+#define AT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum at_isa { AT_ISA_REF, AT_ISA_AVX2, AT_ISA_AVX512, AT_ISA_COUNT } at_isa;
+
+enum { AT_KIN = 8, AT_KOUT = 4, AT_KDIM = 32, AT_KATTR = 4, AT_KND = 6 /* most dimensions of a strided slot */ };
+
+/* One call of one kernel. */
+typedef struct at_kcall {
+  const void *in[AT_KIN];
+  void *out[AT_KOUT];
+  void *scratch;            /* as many bytes as the slot's at_kernel_scratch() says; 64-byte aligned; not zeroed */
+  int64_t dim[AT_KDIM];
+  double attr[AT_KATTR];
+} at_kcall;
+typedef void (*at_kernel)(const at_kcall *k);
+
+/* The slots.  Notation: in/out/dim/attr are the at_kcall's arrays.
+ *
+ * Element-wise with broadcasting: dim[0] = nd (0..6), dim[1..nd] = output shape, then nd strides (in elements, 0 where
+ * broadcast) of in[0], then nd strides of in[1] (binary slots).  out[0] is contiguous.  Fast versions must recognise:
+ * both contiguous; one a scalar; in[1] broadcast over leading dimensions (a row added to every row); in[1] broadcast over
+ * trailing dimensions (a column).  In place (out[0] == in[0]) is allowed when in[0] is contiguous.
+ *   add sub mul div
+ *   copy_strided              out = in[0] (unary: broadcasting, transposing, slicing: only the strides say which)
+ *
+ * Element-wise, contiguous, n = dim[0]; in place allowed:
+ *   affine                    out = attr[0] * in + attr[1]
+ *   neg exp log sqrt tanh sigmoid square recip
+ *   erf
+ *   gelu                      x/2 * (1 + erf(x/sqrt(2)))   (exact form)
+ *   gelu_bwd                  in: x, dy; out = dy * gelu'(x)
+ *   silu                      x * sigmoid(x)
+ *   silu_bwd                  in: x, dy
+ *
+ * reduce_sum                  out[outer][inner] = sum over mid of in[outer][mid][inner]; dim: outer, mid, inner.
+ *                             Order of the sum: fixed per (outer, mid, inner); error O(mid/8 * eps) or better.
+ * logsumexp                   out[rows] = log sum exp in[rows][n]; dim: rows, n; shifted by the row's maximum
+ * place                       out (contiguous, shape dim[1..nd]) = 0 except a box that receives in[0]: dim[0] = nd, then
+ *                             output shape, then box start (nd), then box shape (nd).  The transpose of a slice.
+ * causal_fill                 in [batch][t][s]; out = in where s_index <= t_index + attr[1], else attr[0];
+ *                             dim: batch, t, s.  In place allowed.
+ * onehot                      in: i32 [n]; out [n][classes] of 0/1; dim: n, classes; index < 0: a row of zeros
+ *
+ * matmul                      C[b] = op(A[b]) op(B[b]); in: A, B; out: C [m][n]; dim: batch, m, n, k, ta, tb,
+ *                             stride_a, stride_b (elements between batches, 0 to reuse).  ta: A is stored [k][m].
+ *                             tb: B is stored [n][k].  k = 0 gives zeros.
+ * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows
+ * embed_bwd                   out[rows][d] = sum of dy rows by id; in: dy [n][d], ids; dim: n, d, rows.  Adds in
+ *                             ascending n.
+ * layernorm                   in: x [rows][n], g [n], b [n]; out: y, mean [rows], rstd [rows]; dim: rows, n; attr[0] eps.
+ *                             y = (x - mean) * rstd * g + b, rstd = 1/sqrt(var + eps), var biased, two passes
+ * layernorm_bwd               in: x, g, mean, rstd, dy; out: dx, dg [n], db [n]; scratch
+ * rmsnorm                     in: x, g; out: y, rrms [rows]; y = x * rrms * g, rrms = 1/sqrt(mean(x^2) + eps)
+ * rmsnorm_bwd                 in: x, g, rrms, dy; out: dx, dg; scratch
+ * rope                        rotary positions on packed heads: in/out [batch][t][heads_total][hd]; the first `rotated`
+ *                             heads turn, the others are copied.  Pairs (2i, 2i+1) by angle (t0 + t) * base^(-2i/hd);
+ *                             dim: batch, t, heads_total, hd, rotated, t0; attr: base, sign (+1, or -1 for the inverse).
+ *                             Angles in double.  In place allowed.
+ * attention                   causal or full attention on packed qkv [batch][t][(hq + 2 hkv) * hd] (queries, then keys,
+ *                             then values; query head h reads key head h / (hq/hkv)); out: o [batch][t][hq * hd],
+ *                             lse [batch][hq][t]; dim: batch, t, hq, hkv, hd, causal; attr[0] scale.  Online softmax
+ *                             over blocks of keys: no t x t matrix in memory.  scratch
+ * attention_bwd               in: qkv, o, lse, do; out: dqkv; same dims; scratch
+ * xent                        in: logits [rows][v], target i32 [rows]; out: loss [1] (sum over rows of -log p, times
+ *                             attr[0]; accumulated in double), lse [rows]; dim: rows, v; target < 0: row is skipped
+ * xent_bwd                    in: logits, target, lse, dloss [1]; out: dlogits = dloss * attr[0] * (softmax - onehot)
+ */
+#define AT_KERNEL_SLOTS(X)                                                                                             \
+  X(add) X(sub) X(mul) X(div) X(copy_strided)                                                                          \
+  X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
+  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
+  X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
+  X(matmul) X(embed) X(embed_bwd)                                                                                      \
+  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd)                                                              \
+  X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
+
+typedef enum at_kslot {
+#define X(name) AT_K_##name,
+  AT_KERNEL_SLOTS(X)
+#undef X
+  AT_K_COUNT
+} at_kslot;
+
+/* Fused vector work on flat f32 parameter vectors (optimisers, norms, exact sums).  n elements each; vectors do not
+ * overlap unless equal.  Sums accumulate in double in a fixed order that depends on n alone. */
+typedef struct at_adamw {
+  double lr, beta1, beta2, eps, weight_decay;
+  double bias1, bias2; /* 1 - beta1^t, 1 - beta2^t */
+  double grad_scale;   /* the gradient is multiplied by this first (clipping) */
+} at_adamw;
+
+typedef struct at_vec {
+  /* Decoupled AdamW (Loshchilov and Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+   * w -= lr * (m/bias1) / (sqrt(v/bias2) + eps) + lr * wd * w.  All in place. */
+  void (*adamw)(const at_adamw *a, int64_t n, const float *g, float *w, float *m, float *v);
+  void (*sgd)(double lr, int64_t n, const float *g, float *w);                /* w = w - (float)lr * g, two roundings */
+  void (*axpy)(double a, int64_t n, const float *x, float *y);                /* y = y + (float)a * x, two roundings */
+  void (*sub)(int64_t n, const float *a, const float *b, float *out);         /* out = a - b; out may be a or b */
+  double (*sumsq)(int64_t n, const float *x);                                 /* NaN if x holds a NaN or infinity */
+  double (*dot)(int64_t n, const float *x, const float *y);
+  /* acc[i] += rint(weight * x[i] * 2^bits) as int64, weight * x in double; ties to even.  Returns the largest magnitude of
+   * the added terms in grid units, as double (infinity or NaN if x is not finite: acc is then unspecified). */
+  double (*grid_add)(double weight, int bits, int64_t n, const float *x, int64_t *acc);
+  void (*grid_get)(int bits, int64_t n, const int64_t *acc, float *out);      /* out = (float)((double)acc * 2^-bits) */
+} at_vec;
+
+typedef struct at_kernels {
+  const char *isa_name;       /* "ref", "avx2", "avx512" */
+  at_isa isa;
+  at_kernel f32[AT_K_COUNT];
+  at_kernel f64[AT_K_COUNT];  /* reference versions */
+  at_vec vec;
+} at_kernels;
+
+at_isa at_isa_detect(void);                           /* the best level this processor and operating system support */
+const char *at_isa_name(at_isa isa);
+int at_isa_from_name(const char *name, at_isa *out);  /* 0 if known, -1 if not */
+void at_kernels_init(at_kernels *k, at_isa isa);      /* fill the table for `isa` (must be supported) */
+const char *at_kernel_name(at_kslot slot);
+
+/* Bytes of scratch a slot needs for these dimensions, for elements of `real_bytes` (4 or 8); the largest over all levels,
+ * so that a plan does not depend on the instruction set. */
+size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes);
+
+#endif
