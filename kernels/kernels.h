@@ -25,7 +25,7 @@ enum { AT_KIN = 8, AT_KOUT = 4, AT_KDIM = 32, AT_KATTR = 4, AT_KND = 6 /* most d
 typedef struct at_kcall {
   const void *in[AT_KIN];
   void *out[AT_KOUT];
-  void *scratch;            /* as many bytes as the slot's at_kernel_scratch() says; 64-byte aligned; not zeroed */
+  void *scratch; /* as many bytes as the slot's at_kernel_scratch() says; 64-byte aligned; not zeroed */
   int64_t dim[AT_KDIM];
   double attr[AT_KATTR];
 } at_kcall;
@@ -83,19 +83,17 @@ typedef void (*at_kernel)(const at_kcall *k);
  * xent_bwd                    in: logits, target, lse, dloss [1]; out: dlogits = dloss * attr[0] * (softmax - onehot)
  */
 #define AT_KERNEL_SLOTS(X)                                                                                             \
-  X(add) X(sub) X(mul) X(div) X(copy_strided)                                                                          \
-  X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
-  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
-  X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
-  X(matmul) X(embed) X(embed_bwd)                                                                                      \
-  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd)                                                              \
-  X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
+  X(add)                                                                                                               \
+  X(sub) X(mul) X(div) X(copy_strided) X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip)    \
+      X(erf) X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)      \
+          X(matmul) X(embed) X(embed_bwd) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) \
+              X(attention_bwd) X(xent) X(xent_bwd)
 
 typedef enum at_kslot {
 #define X(name) AT_K_##name,
   AT_KERNEL_SLOTS(X)
 #undef X
-  AT_K_COUNT
+      AT_K_COUNT
 } at_kslot;
 
 /* Fused vector work on flat f32 parameter vectors (optimisers, norms, exact sums).  n elements each; vectors do not
@@ -110,29 +108,29 @@ typedef struct at_vec {
   /* Decoupled AdamW (Loshchilov and Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
    * w -= lr * (m/bias1) / (sqrt(v/bias2) + eps) + lr * wd * w.  All in place. */
   void (*adamw)(const at_adamw *a, int64_t n, const float *g, float *w, float *m, float *v);
-  void (*sgd)(double lr, int64_t n, const float *g, float *w);                /* w = w - (float)lr * g, two roundings */
-  void (*axpy)(double a, int64_t n, const float *x, float *y);                /* y = y + (float)a * x, two roundings */
-  void (*sub)(int64_t n, const float *a, const float *b, float *out);         /* out = a - b; out may be a or b */
-  double (*sumsq)(int64_t n, const float *x);                                 /* NaN if x holds a NaN or infinity */
+  void (*sgd)(double lr, int64_t n, const float *g, float *w);        /* w = w - (float)lr * g, two roundings */
+  void (*axpy)(double a, int64_t n, const float *x, float *y);        /* y = y + (float)a * x, two roundings */
+  void (*sub)(int64_t n, const float *a, const float *b, float *out); /* out = a - b; out may be a or b */
+  double (*sumsq)(int64_t n, const float *x);                         /* NaN if x holds a NaN or infinity */
   double (*dot)(int64_t n, const float *x, const float *y);
   /* acc[i] += rint(weight * x[i] * 2^bits) as int64, weight * x in double; ties to even.  Returns the largest magnitude of
    * the added terms in grid units, as double (infinity or NaN if x is not finite: acc is then unspecified). */
   double (*grid_add)(double weight, int bits, int64_t n, const float *x, int64_t *acc);
-  void (*grid_get)(int bits, int64_t n, const int64_t *acc, float *out);      /* out = (float)((double)acc * 2^-bits) */
+  void (*grid_get)(int bits, int64_t n, const int64_t *acc, float *out); /* out = (float)((double)acc * 2^-bits) */
 } at_vec;
 
 typedef struct at_kernels {
-  const char *isa_name;       /* "ref", "avx2", "avx512" */
+  const char *isa_name; /* "ref", "avx2", "avx512" */
   at_isa isa;
   at_kernel f32[AT_K_COUNT];
-  at_kernel f64[AT_K_COUNT];  /* reference versions */
+  at_kernel f64[AT_K_COUNT]; /* reference versions */
   at_vec vec;
 } at_kernels;
 
-at_isa at_isa_detect(void);                           /* the best level this processor and operating system support */
+at_isa at_isa_detect(void); /* the best level this processor and operating system support */
 const char *at_isa_name(at_isa isa);
-int at_isa_from_name(const char *name, at_isa *out);  /* 0 if known, -1 if not */
-void at_kernels_init(at_kernels *k, at_isa isa);      /* fill the table for `isa` (must be supported) */
+int at_isa_from_name(const char *name, at_isa *out); /* 0 if known, -1 if not */
+void at_kernels_init(at_kernels *k, at_isa isa);     /* fill the table for `isa` (must be supported) */
 const char *at_kernel_name(at_kslot slot);
 
 /* Bytes of scratch a slot needs for these dimensions, for elements of `real_bytes` (4 or 8); the largest over all levels,

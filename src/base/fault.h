@@ -6,18 +6,18 @@
 #ifndef AT_BASE_FAULT_H
 #define AT_BASE_FAULT_H
 
-#define AT_FAULT_POINTS(X)                                                                                             \
-  X(STEP, "step")                       /* in the middle of a local training step */                                   \
-  X(CHECKPOINT_WRITE, "checkpoint_write") /* some datasets written, others not */                                      \
-  X(CHECKPOINT_FSYNC, "checkpoint_fsync") /* all written, before fsync */                                              \
-  X(CHECKPOINT_RENAME, "checkpoint_rename") /* on disk under its temporary name */                                     \
+#define AT_FAULT_POINTS(X)                                                               \
+  X(STEP, "step")                           /* in the middle of a local training step */ \
+  X(CHECKPOINT_WRITE, "checkpoint_write")   /* some datasets written, others not */      \
+  X(CHECKPOINT_FSYNC, "checkpoint_fsync")   /* all written, before fsync */              \
+  X(CHECKPOINT_RENAME, "checkpoint_rename") /* on disk under its temporary name */       \
   X(METRICS_RENAME, "metrics_rename")
 
 typedef enum at_fault {
 #define X(id, name) AT_FAULT_##id,
   AT_FAULT_POINTS(X)
 #undef X
-  AT_FAULT_COUNT
+      AT_FAULT_COUNT
 } at_fault;
 
 void at_fault_init(int rank); /* reads the environment once */

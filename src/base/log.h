@@ -17,8 +17,8 @@ at_err at_log_open_file(at_log *log, const char *path);
 /* "[ 12.3 s] round: round = 3, loss = 2.4"; `topic` names the part that speaks.  NULL log: nothing. */
 void at_log_write(at_log *log, at_log_level level, const char *topic, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-#define at_log_info(log, topic, ...) at_log_write((log), AT_LOG_INFO, (topic), __VA_ARGS__)
-#define at_log_warn(log, topic, ...) at_log_write((log), AT_LOG_WARN, (topic), __VA_ARGS__)
+#define at_log_info(log, topic, ...)  at_log_write((log), AT_LOG_INFO, (topic), __VA_ARGS__)
+#define at_log_warn(log, topic, ...)  at_log_write((log), AT_LOG_WARN, (topic), __VA_ARGS__)
 #define at_log_error(log, topic, ...) at_log_write((log), AT_LOG_ERROR, (topic), __VA_ARGS__)
 #define at_log_debug(log, topic, ...) at_log_write((log), AT_LOG_DEBUG, (topic), __VA_ARGS__)
 

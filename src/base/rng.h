@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 /* What a stream is for.  Numbers are part of the results: append, never renumber. */
-#define AT_RNG_PURPOSES(X)                                                                                             \
-  X(INIT, 1)         /* initial weights; client = parameter index */                                                   \
-  X(SAMPLING, 2)     /* which clients take part in a round */                                                          \
-  X(STREAM, 3)       /* order of a client's training windows; round = epoch */                                         \
-  X(DROPOUT, 4)                                                                                                        \
-  X(GENERATE, 5)     /* sampling text from a model */                                                                  \
-  X(SPLIT, 6)        /* train/validation/test splits of data sets */                                                   \
-  X(PARTITION, 7)    /* assigning data to clients */                                                                   \
-  X(FAULT, 8)        /* emulated client failures */                                                                    \
-  X(QUANTISE, 9)     /* stochastic rounding of codecs */                                                               \
-  X(TEST, 10)        /* tests and benchmarks */
+#define AT_RNG_PURPOSES(X)                                                 \
+  X(INIT, 1)     /* initial weights; client = parameter index */           \
+  X(SAMPLING, 2) /* which clients take part in a round */                  \
+  X(STREAM, 3)   /* order of a client's training windows; round = epoch */ \
+  X(DROPOUT, 4)                                                            \
+  X(GENERATE, 5)  /* sampling text from a model */                         \
+  X(SPLIT, 6)     /* train/validation/test splits of data sets */          \
+  X(PARTITION, 7) /* assigning data to clients */                          \
+  X(FAULT, 8)     /* emulated client failures */                           \
+  X(QUANTISE, 9)  /* stochastic rounding of codecs */                      \
+  X(TEST, 10)     /* tests and benchmarks */
 
 typedef enum at_purpose {
 #define X(name, number) AT_RNG_##name = number,
@@ -35,8 +35,8 @@ typedef struct at_stream {
 
 void at_rng_block(const at_stream *s, uint64_t block, uint64_t out[4]); /* draws 4*block .. 4*block+3 */
 uint64_t at_rng_u64(const at_stream *s, uint64_t index);
-double at_rng_uniform(const at_stream *s, uint64_t index);             /* in [0,1), 53 bits */
-double at_rng_normal(const at_stream *s, uint64_t index);              /* standard normal by Box-Muller on block `index` */
+double at_rng_uniform(const at_stream *s, uint64_t index); /* in [0,1), 53 bits */
+double at_rng_normal(const at_stream *s, uint64_t index);  /* standard normal by Box-Muller on block `index` */
 uint64_t at_rng_below(const at_stream *s, uint64_t index, uint64_t n); /* in [0,n), n >= 1, unbiased (Lemire) */
 /* out[n] = f32 normals with the given mean and deviation; draw i depends on index i alone. */
 void at_rng_fill_normal(const at_stream *s, double mean, double sd, float *out, int64_t n);
