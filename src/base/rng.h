@@ -38,7 +38,8 @@ uint64_t at_rng_u64(const at_stream *s, uint64_t index);
 double at_rng_uniform(const at_stream *s, uint64_t index); /* in [0,1), 53 bits */
 double at_rng_normal(const at_stream *s, uint64_t index);  /* standard normal by Box-Muller on block `index` */
 uint64_t at_rng_below(const at_stream *s, uint64_t index, uint64_t n); /* in [0,n), n >= 1, unbiased (Lemire) */
-/* out[n] = f32 normals with the given mean and deviation; draw i depends on index i alone. */
+/* out[n] = f32 normals with the given mean and deviation.  Element i depends on i alone: words 4*(i/4) .. of its block,
+ * two Box-Muller pairs a block (so it differs from at_rng_normal(s, i)). */
 void at_rng_fill_normal(const at_stream *s, double mean, double sd, float *out, int64_t n);
 /* k distinct numbers of 0..n-1 in ascending order, 0 <= k <= n; out[k].  O(k) memory; depends on the stream only. */
 void at_rng_choose(const at_stream *s, int64_t n, int64_t k, int64_t *out);
