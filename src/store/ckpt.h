@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Collective checkpoints: one list of items is both what is written and what is read back, on any number of ranks.
+ *
+ * A checkpoint is RUN/checkpoints/NNNNNN.h5 (NNNNNN the round).  The bytes of its datasets do not depend on the number
+ * of ranks.  Writing: rank 0 creates the file under a temporary name with every dataset allocated, reserves the space,
+ * and the outcome is agreed on; only then do all ranks open it with MPI-IO and write contiguous parts, independently
+ * of each other; fsync; rename; fsync of the folder.  So a full disk is an error with the bytes needed, never a hang,
+ * and a crash at any point leaves the previous checkpoint as the newest. */
+#ifndef AT_STORE_CKPT_H
+#define AT_STORE_CKPT_H
+
+#include <stdint.h>
+
+#include "src/base/log.h"
+#include "src/base/status.h"
+#include "src/comm/comm.h"
+#include "src/store/h5.h"
+#include "src/store/provenance.h"
+#include "src/store/run.h"
+
+typedef enum at_ckpt_kind {
+  AT_CKPT_REPLICATED, /* all ranks hold the same dims[0] x dims[1] x ... (ndims = 0: a scalar, such as a counter) */
+  AT_CKPT_ROWS        /* dims[0] clients in all, of dims[1] x ... each; every client's row on exactly one rank */
+} at_ckpt_kind;
+
+/* The tensors inside a flat vector: names, offsets[n + 1], and shapes[n][AT_H5_MAXDIMS], filled with 0 behind the
+ * last.  Borrowed. */
+typedef struct at_ckpt_layout {
+  int64_t n;
+  const char *const *names;
+  const int64_t *offsets;
+  const int64_t (*shapes)[AT_H5_MAXDIMS];
+} at_ckpt_layout;
+
+typedef struct at_ckpt_item {
+  at_h5_desc desc; /* path such as "/outer/m"; for ROWS, dims[0] counts all clients */
+  at_ckpt_kind kind;
+  void *data;                   /* whole array, or [n_local] rows in the order of ids; borrowed */
+  int64_t n_local;              /* ROWS: rows on this rank */
+  const int64_t *ids;           /* ROWS: client of each, ascending, in 0..dims[0]-1.  Writing: each client on one rank.
+                                 * Reading: any, also the same client on several ranks */
+  const at_ckpt_layout *layout; /* REPLICATED vectors: stored beside it as the group <path>_layout, compared when
+                                 * read; NULL if none */
+} at_ckpt_item;
+
+/* Write the items as the checkpoint of `round`, replacing one of the same round; then remove all but the newest
+ * `keep` (0: keep all).  A ROWS item gets a second dataset <path>_crc32: u32, one per row.
+ * Same code and message on all ranks; on failure the earlier checkpoints are as they were.  Collective. */
+at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
+                     const at_ckpt_item *items, int keep);
+
+/* Fill the items from the newest checkpoint all of whose datasets are good, or from that of `round` if not negative.
+ * A damaged newer one is skipped with a warning to `log` (may be NULL).  *loaded: the round.
+ * AT_ERR_STATE: a good checkpoint that does not fit the items (other shape, layout or type: says which).
+ * AT_ERR_FILE: there is none.  On failure the contents of the items are unspecified.  Collective. */
+at_err at_ckpt_load(at_run *run, at_comm *world, at_log *log, int64_t round, int n_items, const at_ckpt_item *items,
+                    int64_t *loaded);
+
+/* Rounds of the checkpoints in `folder` (a run's), ascending; at_free.  None: n = 0.  Not collective. */
+at_err at_ckpt_list(const char *folder, int64_t *n, int64_t **rounds);
+/* "FOLDER/checkpoints/000012.h5"; at_free. */
+at_err at_ckpt_path(char **out, const char *folder, int64_t round);
+
+#endif
