@@ -14,6 +14,7 @@
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/comm/comm.h"
+#include "src/graph/graph.h"
 #include "src/store/h5.h"
 #include "src/store/provenance.h"
 #include "src/store/run.h"
@@ -23,24 +24,16 @@ typedef enum at_ckpt_kind {
   AT_CKPT_ROWS        /* dims[0] clients in all, of dims[1] x ... each; every client's row on exactly one rank */
 } at_ckpt_kind;
 
-/* The tensors inside a flat vector: names, offsets[n + 1], and shapes[n][AT_H5_MAXDIMS], filled with 0 behind the
- * last.  Borrowed. */
-typedef struct at_ckpt_layout {
-  int64_t n;
-  const char *const *names;
-  const int64_t *offsets;
-  const int64_t (*shapes)[AT_H5_MAXDIMS];
-} at_ckpt_layout;
-
 typedef struct at_ckpt_item {
   at_h5_desc desc; /* path such as "/outer/m"; for ROWS, dims[0] counts all clients */
   at_ckpt_kind kind;
-  void *data;                   /* whole array, or [n_local] rows in the order of ids; borrowed */
-  int64_t n_local;              /* ROWS: rows on this rank */
-  const int64_t *ids;           /* ROWS: client of each, ascending, in 0..dims[0]-1.  Writing: each client on one rank.
+  void *data;         /* whole array, or [n_local] rows in the order of ids; borrowed */
+  int64_t n_local;    /* ROWS: rows on this rank */
+  const int64_t *ids; /* ROWS: client of each, ascending, in 0..dims[0]-1.  Writing: each client on one rank.
                                  * Reading: any, also the same client on several ranks */
-  const at_ckpt_layout *layout; /* REPLICATED vectors: stored beside it as the group <path>_layout, compared when
-                                 * read; NULL if none */
+  const at_layout
+      *layout; /* REPLICATED vectors: its tensors' names, shapes and offsets are stored beside it as the group
+                            * <path>_layout and compared when read; NULL if it has none; borrowed */
 } at_ckpt_item;
 
 /* Write the items as the checkpoint of `round`, replacing one of the same round; then remove all but the newest
