@@ -7,7 +7,7 @@
  * their arguments they take from `scratch`.
  *
  * Numerics, for all slots: row-major, contiguous unless strides are given; `real` is float or double by table;
- * index arrays are int32_t; accumulation is in `real` unless the slot says otherwise; no fast-math; exp, tanh and erf
+ * index arrays are int32_t; accumulation is in `real` or wider (the reference sums in double); no fast-math; exp, tanh and erf
  * are the kernels' own (kernels/approx.h), never the C library's, so that a level's bits do not depend on the C library.
  * NaN and infinities propagate.  Any dimension may be 0.  Outputs never overlap inputs unless the slot says "in place".
  * A level's results do not depend on alignment, nor on time, nor on anything but its arguments. */
@@ -56,12 +56,14 @@ typedef void (*at_kernel)(const at_kcall *k);
  *                             output shape, then box start (nd), then box shape (nd).  The transpose of a slice.
  * causal_fill                 in [batch][t][s]; out = in where s_index <= t_index + attr[1], else attr[0];
  *                             dim: batch, t, s.  In place allowed.
- * onehot                      in: i32 [n]; out [n][classes] of 0/1; dim: n, classes; index < 0: a row of zeros
+ * onehot                      in: i32 [n]; out [n][classes] of 0/1; dim: n, classes; an index
+ *                             outside 0..classes-1: a row of zeros
  *
  * matmul                      C[b] = op(A[b]) op(B[b]); in: A, B; out: C [m][n]; dim: batch, m, n, k, ta, tb,
  *                             stride_a, stride_b (elements between batches, 0 to reuse).  ta: A is stored [k][m].
  *                             tb: B is stored [n][k].  k = 0 gives zeros.
- * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows
+ * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows;
+ *                             an id outside 0..rows-1 gives a row of zeros, and is skipped by embed_bwd
  * embed_bwd                   out[rows][d] = sum of dy rows by id; in: dy [n][d], ids; dim: n, d, rows.  Adds in
  *                             ascending n.
  * layernorm                   in: x [rows][n], g [n], b [n]; out: y, mean [rows], rstd [rows]; dim: rows, n; attr[0] eps.
@@ -79,15 +81,20 @@ typedef void (*at_kernel)(const at_kcall *k);
  *                             over blocks of keys: no t x t matrix in memory.  scratch
  * attention_bwd               in: qkv, o, lse, do; out: dqkv; same dims; scratch
  * xent                        in: logits [rows][v], target i32 [rows]; out: loss [1] (sum over rows of -log p, times
- *                             attr[0]; accumulated in double), lse [rows]; dim: rows, v; target < 0: row is skipped
- * xent_bwd                    in: logits, target, lse, dloss [1]; out: dlogits = dloss * attr[0] * (softmax - onehot)
+ *                             attr[0]; accumulated in double), lse [rows]; dim: rows, v; target outside
+ *                             0..v-1: row is skipped (its lse is still given, its dlogits are 0)
+ * xent_bwd                    in: logits, target, lse, dloss [1]; out: dlogits = dloss * attr[0] * (softmax - onehot);
+ *                             dim: rows, v.  In place allowed
  */
+/* clang-format off */
 #define AT_KERNEL_SLOTS(X)                                                                                             \
-  X(add)                                                                                                               \
-  X(sub) X(mul) X(div) X(copy_strided) X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip)    \
-      X(erf) X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)      \
-          X(matmul) X(embed) X(embed_bwd) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) \
-              X(attention_bwd) X(xent) X(xent_bwd)
+  X(add) X(sub) X(mul) X(div) X(copy_strided)                                                                          \
+  X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
+  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
+  X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
+  X(matmul) X(embed) X(embed_bwd)                                                                                      \
+  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
+/* clang-format on */
 
 typedef enum at_kslot {
 #define X(name) AT_K_##name,

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names of the reference kernels: at_ref_<slot>_f32 and at_ref_<slot>_f64, and the flat vector functions. */
+#ifndef AT_REF_H
+#define AT_REF_H
+
+#include "kernels/kernels.h"
+
+#define X(slot)                                \
+  void at_ref_##slot##_f32(const at_kcall *k); \
+  void at_ref_##slot##_f64(const at_kcall *k);
+AT_KERNEL_SLOTS(X)
+#undef X
+
+/* The reference vector functions (kernels/vec_ref.c). */
+extern const at_vec at_ref_vec;
+
+#endif
