@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of src/graph share: nodes, values, and the row that describes an operation. */
+#ifndef AT_GRAPH_GRAPH_INTERNAL_H
+#define AT_GRAPH_GRAPH_INTERNAL_H
+
+#include "src/graph/graph.h"
+
+#define AT_OPS(X)                                                                                                      \
+  X(leaf)                                                                                                              \
+  X(add) X(sub) X(mul) X(div) X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)      \
+      X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reshape) X(permute) X(broadcast) X(slice) X(place) X(sum) X(logsumexp) \
+          X(matmul) X(embed) X(embed_bwd) X(onehot) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope)    \
+              X(attention) X(attention_bwd) X(causal_fill) X(xent) X(xent_bwd)
+
+typedef enum at_op {
+#define X(name) AT_OP_##name,
+  AT_OPS(X)
+#undef X
+      AT_OP_COUNT
+} at_op;
+
+enum { AT_NATTR_I = 8, AT_NATTR_F = 2 };
+
+/* One application of an operation.  Its outputs are the values out .. out + n_out - 1. */
+typedef struct at_node {
+  at_op op;
+  int n_in, n_out;
+  at_val in[AT_KIN], out;
+  int64_t i[AT_NATTR_I]; /* integer attributes; meaning by operation */
+  double f[AT_NATTR_F];
+} at_node;
+
+typedef enum at_leaf_kind { AT_LEAF_NOT, AT_LEAF_INPUT, AT_LEAF_PARAM, AT_LEAF_STATE, AT_LEAF_CONST } at_leaf_kind;
+
+typedef struct at_value {
+  int node; /* that makes it */
+  at_dtype dtype;
+  at_shape shape;
+  at_leaf_kind leaf;
+  int64_t leaf_at; /* input number, or element offset in the flat parameter or state vector */
+  double fill;     /* AT_LEAF_CONST */
+} at_value;
+
+typedef struct at_op_row {
+  const char *name;
+  int n_in, n_out;
+  int kslot; /* at_kslot, or -1: no kernel (leaf, reshape) */
+  /* Check the inputs and give each output's shape (dtype is the graph's real type). */
+  at_err (*infer)(const at_graph *g, const at_node *n, at_shape *out);
+  /* Fill dim and attr of the kernel call; *in0_shift: elements to skip at the start of in[0]. */
+  void (*lower)(const at_graph *g, const at_node *n, at_kcall *k, int64_t *in0_shift);
+  /* din[i] = cotangent of input i as nodes, AT_NONE where there is none; dout[j] may be AT_NONE.  NULL: not differentiable
+   * directly (see decompose, forward). */
+  void (*vjp)(at_graph *g, const at_node *n, const at_val *dout, at_val *din);
+  /* The first output in terms of operations that have a vjp of their own.  Fused operations only. */
+  at_val (*decompose)(at_graph *g, const at_node *n);
+  /* For the fused derivative of another operation: rebuild the forward node's inputs.  `fwd_in[i]` is which of this
+   * node's inputs is input i of the forward operation, `cot_in` which is the cotangent; `grad_of[j]` which forward input
+   * output j is the derivative for. */
+  at_op forward;
+  int fwd_in[4], cot_in, grad_of[4];
+  bool in_place; /* out[0] may overlay in[0] */
+  /* Floating-point operations of one call. */
+  double (*flops)(const at_graph *g, const at_node *n);
+} at_op_row;
+
+const at_op_row *at_op_get(at_op op);
+
+struct at_graph {
+  at_dtype real;
+  at_err status;
+  int n_node, cap_node, n_value, cap_value, n_input;
+  at_node *node;
+  at_value *value;
+  at_layout param, state;
+  int cap_param, cap_state;
+  at_val *param_value; /* by parameter number */
+  int32_t *table;      /* hash of nodes: node + 1, or 0 */
+  int table_size;      /* a power of two */
+};
+
+/* Append (or find) a node; fills out and the outputs' values.  Returns its first output, or AT_NONE. */
+at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const int64_t *i, int n_i, const double *f,
+                     int n_f);
+/* As above when another operation stands for the same inputs with no attributes. */
+at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in);
+/* Remember a failure (the first one stays) and return AT_NONE. */
+at_val at_graph_fail(at_graph *g, at_err e);
+static inline const at_value *at_graph_value(const at_graph *g, at_val v) {
+  return &g->value[v];
+}
+static inline at_shape at_in_shape(const at_graph *g, const at_node *n, int i) {
+  return g->value[n->in[i]].shape;
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Table look-up by integer ids, its transpose, and one-hot rows. */
+#include "src/graph/graph_internal.h"
+#include "src/graph/op_rows.h"
+#include "src/graph/ops.h"
+
+static at_err check_ids(const at_graph *g, const at_node *n, int which) {
+  if (at_graph_value(g, n->in[which])->dtype != AT_I32) {
+    return AT_FAIL(AT_ERR_INTERNAL, "%s: ids must be i32", at_op_get(n->op)->name);
+  }
+  return AT_OK;
+}
+
+/* --- embed: in table [rows][d], ids ----------------------------------------------------------------------------------- */
+
+static at_err infer_embed(const at_graph *g, const at_node *n, at_shape *out) {
+  AT_TRY(check_ids(g, n, 1));
+  at_shape table = at_in_shape(g, n, 0);
+  if (table.nd != 2) {
+    return AT_FAIL(AT_ERR_INTERNAL, "embed: the table has %d axes, not 2", table.nd);
+  }
+  *out = at_in_shape(g, n, 1);
+  out->d[out->nd++] = table.d[1];
+  return AT_OK;
+}
+
+static void lower_embed(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+  (void)shift;
+  at_shape table = at_in_shape(g, n, 0);
+  k->dim[0] = at_shape_count(at_in_shape(g, n, 1));
+  k->dim[1] = table.d[1];
+  k->dim[2] = table.d[0];
+}
+
+static void vjp_embed(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
+  at_val in[2] = {dout[0], n->in[1]};
+  din[0] = at_graph_node(g, AT_OP_embed_bwd, in, 2, (int64_t[]){at_in_shape(g, n, 0).d[0]}, 1, NULL, 0);
+}
+
+const at_op_row at_op_row_embed = {.name = "embed",
+                                   .n_in = 2,
+                                   .n_out = 1,
+                                   .kslot = AT_K_embed,
+                                   .infer = infer_embed,
+                                   .lower = lower_embed,
+                                   .vjp = vjp_embed};
+
+at_val at_embed(at_graph *g, at_val table, at_val ids) {
+  return at_graph_node0(g, AT_OP_embed, (at_val[]){table, ids}, 2);
+}
+
+/* --- embed_bwd: in dy [.., d], ids; i = rows -------------------------------------------------------------------------- */
+
+static at_err infer_embed_bwd(const at_graph *g, const at_node *n, at_shape *out) {
+  AT_TRY(check_ids(g, n, 1));
+  at_shape dy = at_in_shape(g, n, 0);
+  *out = AT_SHAPE(n->i[0], dy.d[dy.nd - 1]);
+  return AT_OK;
+}
+
+static void lower_embed_bwd(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+  (void)shift;
+  at_shape dy = at_in_shape(g, n, 0);
+  k->dim[0] = at_shape_count(at_in_shape(g, n, 1));
+  k->dim[1] = dy.d[dy.nd - 1];
+  k->dim[2] = n->i[0];
+}
+
+static void vjp_embed_bwd(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
+  din[0] = at_embed(g, dout[0], n->in[1]);
+}
+
+static double flops_embed_bwd(const at_graph *g, const at_node *n) {
+  return (double)at_shape_count(at_in_shape(g, n, 0));
+}
+
+const at_op_row at_op_row_embed_bwd = {.name = "embed_bwd",
+                                       .n_in = 2,
+                                       .n_out = 1,
+                                       .kslot = AT_K_embed_bwd,
+                                       .infer = infer_embed_bwd,
+                                       .lower = lower_embed_bwd,
+                                       .vjp = vjp_embed_bwd,
+                                       .flops = flops_embed_bwd};
+
+/* --- onehot: in ids; i = classes.  Integers in, so there is no derivative. ----------------------------------------------- */
+
+static at_err infer_onehot(const at_graph *g, const at_node *n, at_shape *out) {
+  AT_TRY(check_ids(g, n, 0));
+  *out = at_in_shape(g, n, 0);
+  out->d[out->nd++] = n->i[0];
+  return AT_OK;
+}
+
+static void lower_onehot(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+  (void)shift;
+  k->dim[0] = at_shape_count(at_in_shape(g, n, 0));
+  k->dim[1] = n->i[0];
+}
+
+const at_op_row at_op_row_onehot = {
+    .name = "onehot", .n_in = 1, .n_out = 1, .kslot = AT_K_onehot, .infer = infer_onehot, .lower = lower_onehot};
+
+at_val at_onehot(at_graph *g, at_val ids, int64_t classes) {
+  return at_graph_node(g, AT_OP_onehot, &ids, 1, &classes, 1, NULL, 0);
+}

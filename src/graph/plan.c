@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Dead-node removal, aliasing, in-place reuse and a one-arena layout by liveness. */
+#include "src/graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/alloc.h"
+
+enum { ALIGN = 64 };
+
+/* A piece of the arena and the steps during which it is in use. */
+typedef struct piece {
+  int64_t bytes, offset;
+  int first, last;
+} piece;
+
+typedef struct planner {
+  const at_graph *g;
+  at_plan *p;
+  bool *live;    /* by node */
+  at_val *root;  /* by value: where its bytes are (reshape shares its input's) */
+  int *last;     /* by root value: the last step that reads it */
+  int *piece_of; /* by root value: its piece, or -1 */
+  bool *bound;   /* by root value: lives in a caller's buffer */
+  piece *piece;
+  int n_piece;
+} planner;
+
+static int64_t value_bytes(const at_graph *g, at_val v) {
+  const at_value *x = &g->value[v];
+  return at_shape_count(x->shape) * (int64_t)at_dtype_bytes(x->dtype);
+}
+
+static int64_t padded(int64_t bytes) {
+  return bytes <= 0 ? ALIGN : (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* --- which nodes ------------------------------------------------------------------------------------------------------ */
+
+static void mark_live(planner *w, const at_output *outs, int n_outs) {
+  const at_graph *g = w->g;
+  for (int i = 0; i < n_outs; i++) {
+    if (outs[i].value != AT_NONE) {
+      w->live[g->value[outs[i].value].node] = true;
+    }
+  }
+  for (int i = g->n_node - 1; i >= 0; i--) {
+    for (int k = 0; w->live[i] && k < g->node[i].n_in; k++) {
+      w->live[g->value[g->node[i].in[k]].node] = true;
+    }
+  }
+}
+
+static void order_steps(planner *w) {
+  const at_graph *g = w->g;
+  for (int v = 0; v < g->n_value; v++) {
+    w->root[v] = v;
+    w->last[v] = w->piece_of[v] = -1;
+  }
+  for (int i = 0; i < g->n_node; i++) {
+    const at_node *n = &g->node[i];
+    if (!w->live[i]) {
+      continue;
+    }
+    if (n->op == AT_OP_reshape) {
+      w->root[n->out] = w->root[n->in[0]];
+    } else if (n->op != AT_OP_leaf) {
+      for (int k = 0; k < n->n_in; k++) {
+        w->last[w->root[n->in[k]]] = w->p->n_step;
+      }
+      w->p->node[w->p->n_step++] = i;
+    }
+  }
+}
+
+/* --- leaves and outputs ----------------------------------------------------------------------------------------------- */
+
+static at_err place_leaves(planner *w) {
+  const at_graph *g = w->g;
+  int64_t real = (int64_t)at_dtype_bytes(g->real);
+  for (int v = 0; v < g->n_value; v++) {
+    const at_value *x = &g->value[v];
+    if (x->leaf == AT_LEAF_NOT || !w->live[x->node]) {
+      continue;
+    }
+    at_place_ref *r = &w->p->place[v];
+    switch (x->leaf) {
+    case AT_LEAF_INPUT:
+      *r = (at_place_ref){AT_BASE_IN + (int)x->leaf_at, 0};
+      break;
+    case AT_LEAF_PARAM:
+      *r = (at_place_ref){AT_BASE_PARAM, x->leaf_at * real};
+      break;
+    case AT_LEAF_STATE:
+      *r = (at_place_ref){AT_BASE_STATE, x->leaf_at * real};
+      break;
+    default:
+      *r = (at_place_ref){AT_BASE_CONST, (int64_t)w->p->const_bytes};
+      w->p->const_bytes += (size_t)padded(value_bytes(g, v));
+      break;
+    }
+    w->bound[v] = true;
+  }
+  return AT_OK;
+}
+
+static at_place_ref output_place(const planner *w, const at_output *o) {
+  int64_t at = o->offset * (int64_t)at_dtype_bytes(w->g->real);
+  switch (o->slot) {
+  case AT_SLOT_STATE:
+    return (at_place_ref){AT_BASE_STATE, at};
+  case AT_SLOT_GRAD:
+    return (at_place_ref){AT_BASE_GRAD, at};
+  default:
+    return (at_place_ref){AT_BASE_OUT + o->index, at};
+  }
+}
+
+/* An output is written where it is wanted when its bytes are free to live there; otherwise it is copied at the end.
+ * State is always copied: the old one may still be read. */
+static void place_outputs(planner *w, const at_output *outs, int n_outs) {
+  for (int i = 0; i < n_outs; i++) {
+    const at_output *o = &outs[i];
+    at_place_ref to = output_place(w, o);
+    if (o->value == AT_NONE) {
+      size_t bytes = (size_t)o->count * at_dtype_bytes(w->g->real);
+      w->p->copy[w->p->n_copy++] = (at_copy){.to = to, .bytes = bytes};
+      continue;
+    }
+    at_val r = w->root[o->value];
+    if (!w->bound[r] && o->slot != AT_SLOT_STATE) {
+      w->bound[r] = true;
+      w->p->place[r] = to;
+    } else {
+      w->last[r] = w->p->n_step; /* after the last step */
+      /* `from` is known once the arena is laid out: until then the value stands in its offset */
+      w->p->copy[w->p->n_copy++] =
+          (at_copy){.from = {AT_BASE_COUNT, r}, .to = to, .bytes = (size_t)value_bytes(w->g, r)};
+    }
+  }
+}
+
+/* --- the arena -------------------------------------------------------------------------------------------------------- */
+
+static int new_piece(planner *w, int64_t bytes, int first, int last) {
+  w->piece[w->n_piece] = (piece){.bytes = padded(bytes), .first = first, .last = last};
+  return w->n_piece++;
+}
+
+/* May output 0 of `n` overlay its input `k` at `step`? */
+static bool can_overlay(const planner *w, const at_node *n, int k, int step) {
+  const at_graph *g = w->g;
+  at_val r = w->root[n->in[k]];
+  if (w->bound[r] || w->bound[n->out] || w->last[r] != step || w->piece_of[r] < 0 ||
+      !at_shape_equal(at_in_shape(g, n, k), g->value[n->out].shape) || g->value[n->in[k]].dtype != g->real) {
+    return false;
+  }
+  for (int i = 0; i < n->n_in; i++) {
+    if (i != k && w->root[n->in[i]] == r) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static void place_output_value(planner *w, const at_node *n, int j, int step) {
+  at_val v = n->out + j;
+  if (w->bound[v]) {
+    return;
+  }
+  int last = w->last[v] < step ? step : w->last[v];
+  const at_op_row *row = at_op_get(n->op);
+  if (j == 0 && row->in_place) {
+    bool commutes = n->op == AT_OP_add || n->op == AT_OP_mul;
+    for (int k = 0; k < (commutes ? 2 : 1); k++) {
+      if (can_overlay(w, n, k, step)) {
+        w->piece_of[v] = w->piece_of[w->root[n->in[k]]];
+        w->piece[w->piece_of[v]].last = last;
+        w->p->swap[step] = k == 1;
+        return;
+      }
+    }
+  }
+  w->piece_of[v] = new_piece(w, value_bytes(w->g, v), step, last);
+}
+
+static int by_size(const void *a, const void *b) {
+  const piece *x = *(const piece *const *)a, *y = *(const piece *const *)b;
+  if (x->bytes != y->bytes) {
+    return x->bytes < y->bytes ? 1 : -1;
+  }
+  return x < y ? -1 : 1; /* pieces are one array: the order they were made in */
+}
+
+static int by_offset(const void *a, const void *b) {
+  const piece *x = *(const piece *const *)a, *y = *(const piece *const *)b;
+  return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Largest first, each at the lowest gap among those that are in use at the same time. */
+static at_err lay_out(planner *w) {
+  const piece **order, **busy;
+  AT_TRY(at_alloc(&order, (size_t)w->n_piece, sizeof *order, "arena plan"));
+  at_err err = at_alloc(&busy, (size_t)w->n_piece, sizeof *busy, "arena plan");
+  if (err != AT_OK) {
+    at_free(order);
+    return err;
+  }
+  for (int i = 0; i < w->n_piece; i++) {
+    order[i] = &w->piece[i];
+  }
+  qsort(order, (size_t)w->n_piece, sizeof *order, by_size);
+  int64_t end = 0;
+  for (int i = 0; i < w->n_piece; i++) {
+    piece *p = &w->piece[order[i] - w->piece];
+    int n_busy = 0;
+    for (int k = 0; k < i; k++) {
+      if (order[k]->first <= p->last && p->first <= order[k]->last) {
+        busy[n_busy++] = order[k];
+      }
+    }
+    qsort(busy, (size_t)n_busy, sizeof *busy, by_offset);
+    p->offset = 0;
+    for (int k = 0; k < n_busy && p->offset + p->bytes > busy[k]->offset; k++) {
+      int64_t after = busy[k]->offset + busy[k]->bytes;
+      p->offset = after > p->offset ? after : p->offset;
+    }
+    end = p->offset + p->bytes > end ? p->offset + p->bytes : end;
+  }
+  w->p->arena_bytes = (size_t)end;
+  at_free(order);
+  at_free(busy);
+  return AT_OK;
+}
+
+static size_t scratch_bytes(const planner *w, const at_node *n) {
+  const at_op_row *row = at_op_get(n->op);
+  at_kcall k = {0};
+  int64_t shift = 0;
+  row->lower(w->g, n, &k, &shift);
+  return at_kernel_scratch((at_kslot)row->kslot, k.dim, at_dtype_bytes(w->g->real));
+}
+
+static at_err place_values(planner *w) {
+  const at_graph *g = w->g;
+  at_plan *p = w->p;
+  int *scratch_piece;
+  AT_TRY(at_alloc(&scratch_piece, (size_t)p->n_step, sizeof *scratch_piece, "arena plan"));
+  for (int s = 0; s < p->n_step; s++) {
+    const at_node *n = &g->node[p->node[s]];
+    for (int j = 0; j < n->n_out; j++) {
+      place_output_value(w, n, j, s);
+    }
+    size_t bytes = scratch_bytes(w, n);
+    scratch_piece[s] = bytes ? new_piece(w, (int64_t)bytes, s, s) : -1;
+    p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
+  }
+  at_err err = lay_out(w);
+  for (int s = 0; err == AT_OK && s < p->n_step; s++) {
+    if (scratch_piece[s] >= 0) {
+      p->scratch[s] = (at_place_ref){AT_BASE_ARENA, w->piece[scratch_piece[s]].offset};
+    }
+  }
+  for (int v = 0; err == AT_OK && v < g->n_value; v++) {
+    at_val r = w->root[v];
+    if (w->piece_of[r] >= 0) {
+      p->place[r] = (at_place_ref){AT_BASE_ARENA, w->piece[w->piece_of[r]].offset};
+    }
+    p->place[v] = p->place[r]; /* roots come before what shares them */
+  }
+  for (int i = 0; err == AT_OK && i < p->n_copy; i++) {
+    if (p->copy[i].from.base == AT_BASE_COUNT) {
+      p->copy[i].from = p->place[p->copy[i].from.offset];
+    }
+  }
+  at_free(scratch_piece);
+  return err;
+}
+
+static at_err allocate(planner *w, int n_outs) {
+  size_t nodes = (size_t)w->g->n_node, values = (size_t)w->g->n_value;
+  at_plan *p = w->p;
+  AT_TRY(at_alloc(&p->node, nodes, sizeof *p->node, "plan"));
+  AT_TRY(at_alloc(&p->swap, nodes, sizeof *p->swap, "plan"));
+  AT_TRY(at_alloc(&p->scratch, nodes, sizeof *p->scratch, "plan"));
+  AT_TRY(at_alloc(&p->place, values, sizeof *p->place, "plan"));
+  AT_TRY(at_alloc(&p->copy, (size_t)n_outs, sizeof *p->copy, "plan"));
+  AT_TRY(at_alloc(&w->live, nodes, sizeof *w->live, "plan"));
+  AT_TRY(at_alloc(&w->root, values, sizeof *w->root, "plan"));
+  AT_TRY(at_alloc(&w->last, values, sizeof *w->last, "plan"));
+  AT_TRY(at_alloc(&w->piece_of, values, sizeof *w->piece_of, "plan"));
+  AT_TRY(at_alloc(&w->bound, values, sizeof *w->bound, "plan"));
+  return at_alloc(&w->piece, values + nodes, sizeof *w->piece, "plan");
+}
+
+at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs) {
+  *p = (at_plan){0};
+  planner w = {.g = g, .p = p};
+  at_err err;
+  AT_TRY_TO(err, done, allocate(&w, n_outs));
+  mark_live(&w, outs, n_outs);
+  order_steps(&w);
+  AT_TRY_TO(err, done, place_leaves(&w));
+  place_outputs(&w, outs, n_outs);
+  AT_TRY_TO(err, done, place_values(&w));
+done:
+  at_free(w.live);
+  at_free(w.root);
+  at_free(w.last);
+  at_free(w.piece_of);
+  at_free(w.bound);
+  at_free(w.piece);
+  if (err != AT_OK) {
+    at_plan_clear(p);
+  }
+  return err;
+}
+
+void at_plan_clear(at_plan *p) {
+  at_free(p->node);
+  at_free(p->swap);
+  at_free(p->scratch);
+  at_free(p->place);
+  at_free(p->copy);
+  *p = (at_plan){0};
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The planner: which nodes run, where every value lives, what may overlay what. */
+#ifndef AT_GRAPH_PLAN_H
+#define AT_GRAPH_PLAN_H
+
+#include "src/graph/graph_internal.h"
+
+/* A region of memory at run time: an offset into one of the buffers of a run. */
+typedef enum at_base {
+  AT_BASE_NULL,
+  AT_BASE_PARAM,
+  AT_BASE_STATE,
+  AT_BASE_GRAD,
+  AT_BASE_ARENA,
+  AT_BASE_CONST,
+  AT_BASE_IN,
+  AT_BASE_OUT = AT_BASE_IN + AT_BIND_IN,
+  AT_BASE_COUNT = AT_BASE_OUT + AT_BIND_OUT
+} at_base;
+
+typedef struct at_place_ref {
+  int base;
+  int64_t offset; /* bytes */
+} at_place_ref;
+
+typedef struct at_copy {
+  at_place_ref from, to; /* from.base AT_BASE_NULL: zeros */
+  size_t bytes;
+} at_copy;
+
+/* Ordered nodes and the place of each value; copies to make after the last node. */
+typedef struct at_plan {
+  int n_step, n_copy;
+  int *node;             /* by step */
+  bool *swap;            /* by step: exchange in[0] and in[1] (commutative, so that in-place applies) */
+  at_place_ref *scratch; /* by step */
+  at_place_ref *place;   /* by value of the graph */
+  at_copy *copy;
+  size_t arena_bytes, scratch_bytes, const_bytes;
+} at_plan;
+
+at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs);
+void at_plan_clear(at_plan *p);
+
+#endif
