@@ -21,7 +21,7 @@ struct at_progress {
   double interval_s; /* not on a terminal: from this line to the next */
   int64_t done;
   double units;
-  bool shown; /* what `done` and `note` say */
+  bool updated; /* there is something to show */
   char note[160];
 };
 
@@ -40,7 +40,6 @@ at_err at_progress_create(at_progress **out, int rank, const at_progress_spec *s
   p->start_s = p->spec.now_s();
   p->next_s = p->start_s;
   p->interval_s = first_interval_s;
-  p->shown = true; /* nothing to show yet */
   return AT_OK;
 }
 
@@ -70,7 +69,6 @@ static void show(at_progress *p, double now_s, bool last) {
   }
   fputs(p->is_tty && !last ? "" : "\n", out);
   fflush(out);
-  p->shown = true;
 }
 
 void at_progress_update(at_progress *p, int64_t done, double units, const char *fmt, ...) {
@@ -83,7 +81,7 @@ void at_progress_update(at_progress *p, int64_t done, double units, const char *
   va_end(ap);
   p->done = done;
   p->units = units;
-  p->shown = false;
+  p->updated = true;
   double now_s = p->spec.now_s();
   if (now_s < p->next_s) {
     return;
@@ -98,7 +96,7 @@ void at_progress_update(at_progress *p, int64_t done, double units, const char *
 }
 
 void at_progress_destroy(at_progress *p) {
-  if (p != NULL && (p->done != 0 || !p->shown)) {
+  if (p != NULL && p->updated) {
     show(p, p->spec.now_s(), true);
   }
   at_free(p);
