@@ -45,7 +45,7 @@ typedef enum at_comm_phase {
 const char *at_comm_phase_name(at_comm_phase phase);
 
 /* Tags of point-to-point messages: one list for the whole program. */
-typedef enum at_comm_tag { AT_TAG_GATHER = 1, AT_TAG_UPDATE, AT_TAG_STATE, AT_TAG_TEST } at_comm_tag;
+typedef enum at_comm_tag { AT_TAG_GATHER = 1, AT_TAG_EXCHANGE, AT_TAG_UPDATE, AT_TAG_STATE, AT_TAG_TEST } at_comm_tag;
 
 typedef enum at_comm_type { AT_COMM_F32, AT_COMM_F64, AT_COMM_I64, AT_COMM_U64, AT_COMM_TYPE_COUNT } at_comm_type;
 typedef enum at_comm_op { AT_COMM_SUM, AT_COMM_MAX, AT_COMM_MIN, AT_COMM_OP_COUNT } at_comm_op;
@@ -96,8 +96,8 @@ at_err at_comm_bcast(at_comm *c, int root, void *buf, int64_t bytes);
 at_err at_comm_allreduce(at_comm *c, at_comm_type type, at_comm_op op, void *buf, int64_t n);
 /* As above, the result on root only; elsewhere buf is unspecified afterwards. */
 at_err at_comm_reduce(at_comm *c, int root, at_comm_type type, at_comm_op op, void *buf, int64_t n);
-/* recv receives bytes[r] bytes from each rank r, one after the other; send holds bytes[own rank].
- * bytes[P] is the same on all ranks.  gatherv: recv is read on root only and may be NULL elsewhere. */
+/* recv receives bytes[r] bytes from each rank r, one after the other; send holds bytes[own rank], and may be its own
+ * place in recv.  bytes[P] is the same on all ranks.  gatherv: recv is filled on root only and may be NULL elsewhere. */
 at_err at_comm_gatherv(at_comm *c, int root, const void *send, void *recv, const int64_t *bytes);
 at_err at_comm_allgatherv(at_comm *c, const void *send, void *recv, const int64_t *bytes);
 /* out[P] = everybody's value. */
