@@ -98,16 +98,23 @@ at_err at_opts_unknown(const at_opts *set, const char *key, const char *origin) 
     return AT_FAIL(AT_ERR_CONFIG, "%s (%s): this is a section of keys and takes no value itself; --help lists its keys",
                    key, origin);
   }
-  const char *nearest = NULL;
+  char nearest[AT_OPT_KEY_MAX] = "", section[AT_OPT_KEY_MAX];
   int best = 2 + (int)strlen(key) / 4; /* farther than that is no slip of the fingers */
   for (int i = 0; i < set->count; i++) {
-    int d = distance(key, set->entry[i].opt->name);
+    const char *name = set->entry[i].opt->name;
+    int d = distance(key, name);
     if (d < best) {
       best = d;
-      nearest = set->entry[i].opt->name;
+      snprintf(nearest, sizeof nearest, "%s", name);
+    }
+    snprintf(section, sizeof section, "%.*s", (int)strcspn(name, "."), name);
+    d = at_fmt_distance(key, section);
+    if (d < best) {
+      best = d;
+      snprintf(nearest, sizeof nearest, "%s", section);
     }
   }
-  if (nearest != NULL) {
+  if (nearest[0] != '\0') {
     return AT_FAIL(AT_ERR_CONFIG, "%s (%s): unknown key; did you mean %s?", key, origin, nearest);
   }
   return AT_FAIL(AT_ERR_CONFIG, "%s (%s): unknown key; --help lists the valid ones", key, origin);
