@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The local loop of one client. */
+#include "src/fed/client.h"
+
+#include <math.h>
+
+#include "src/base/fault.h"
+#include "src/base/signals.h"
+
+double at_client_grad(const at_local *l, int64_t id, int64_t *cursor, const float *w, float **grad) {
+  int64_t context = at_lm_task_context(l->task);
+  for (int b = 0; b < at_lm_task_batch(l->task); b++) {
+    at_streams_window(l->streams, id, (*cursor)++, l->tokens + b * context, l->targets + b * context);
+  }
+  return at_lm_task_grad(l->task, w, l->tokens, l->targets, grad, l->poll, l->poll_context);
+}
+
+at_err at_client_train(const at_local *l, int64_t id, int64_t first_step, int64_t steps, int64_t *cursor, float *w,
+                       at_moments *mom, at_report *report) {
+  int64_t n = at_lm_task_layout(l->task)->count, skipped_in_a_row = 0, clipped = 0;
+  double sum = 0;
+  *report = (at_report){.loss_first = NAN, .loss_last = NAN, .loss_mean = NAN, .valid = 1};
+  for (int64_t i = 0; i < steps && report->valid != 0; i++) {
+    if (at_signals_pending()) {
+      return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in step %lld of client %lld", (long long)i,
+                     (long long)id);
+    }
+    float *grad;
+    double loss = at_client_grad(l, id, cursor, w, &grad);
+    at_fault_point(AT_FAULT_STEP);
+    at_step_info info = at_optim_step(&l->optim, l->vec, at_schedule_lr(&l->schedule, first_step + i), n, grad, w, mom);
+    skipped_in_a_row = info.skipped ? skipped_in_a_row + 1 : 0;
+    report->skipped += info.skipped;
+    report->valid = skipped_in_a_row < AT_CLIENT_MAX_SKIPPED;
+    report->loss_first = i == 0 ? loss : report->loss_first;
+    report->loss_last = loss;
+    report->grad_norm_max = fmax(report->grad_norm_max, info.grad_norm);
+    report->steps += 1;
+    clipped += info.clipped;
+    sum += loss;
+  }
+  if (report->steps > 0) {
+    report->loss_mean = sum / report->steps;
+    report->clip_fraction = (double)clipped / report->steps;
+  }
+  return AT_OK;
+}
