@@ -121,7 +121,7 @@ typedef struct at_vec {
   double (*sumsq)(int64_t n, const float *x);                         /* NaN if x holds a NaN or infinity */
   double (*dot)(int64_t n, const float *x, const float *y);
   /* acc[i] += rint(weight * x[i] * 2^bits) as int64, weight * x in double; ties to even.  Returns the largest magnitude of
-   * the added terms in grid units, as double (infinity or NaN if x is not finite: acc is then unspecified). */
+   * the added terms in grid units, as double (NaN if a term is not finite).  acc is unspecified after a magnitude of 2^63 or more, or NaN. */
   double (*grid_add)(double weight, int bits, int64_t n, const float *x, int64_t *acc);
   void (*grid_get)(int bits, int64_t n, const int64_t *acc, float *out); /* out = (float)((double)acc * 2^-bits) */
 } at_vec;

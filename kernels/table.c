@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/ref/ref.h"
+#include "kernels/simd/slots.h"
 
 static const char *const slot_names[AT_K_COUNT] = {
 #define X(slot) [AT_K_##slot] = #slot,
@@ -45,6 +46,20 @@ at_isa at_isa_detect(void) {
   return AT_ISA_AVX2;
 }
 
+static void use_avx2(at_kernels *k) {
+#define X(slot) k->f32[AT_K_##slot] = at_avx2_##slot;
+  AT_SIMD_SLOTS(X)
+#undef X
+  k->vec = at_avx2_vec;
+}
+
+static void use_avx512(at_kernels *k) {
+#define X(slot) k->f32[AT_K_##slot] = at_avx512_##slot;
+  AT_SIMD_SLOTS(X)
+#undef X
+  k->vec = at_avx512_vec;
+}
+
 void at_kernels_init(at_kernels *k, at_isa isa) {
   *k = (at_kernels){.isa_name = at_isa_name(isa), .isa = isa, .vec = at_ref_vec};
 #define X(slot)                              \
@@ -52,4 +67,14 @@ void at_kernels_init(at_kernels *k, at_isa isa) {
   k->f64[AT_K_##slot] = at_ref_##slot##_f64;
   AT_KERNEL_SLOTS(X)
 #undef X
+  if (isa == AT_ISA_REF) {
+    return;
+  }
+  at_blas_init();
+  k->f32[AT_K_matmul] = at_blas_matmul;
+  if (isa == AT_ISA_AVX2) {
+    use_avx2(k);
+  } else {
+    use_avx512(k);
+  }
 }

@@ -58,7 +58,7 @@ static double grid_add(double weight, int bits, int64_t n, const float *x, int64
   int bad = 0;
   for (int64_t i = 0; i < n; i++) {
     const double term = rint(weight * (double)x[i] * scale), size = fabs(term);
-    bad |= size != size;
+    bad |= !(size < INFINITY);
     top = size > top ? size : top;
     const int64_t add = size < 0x1p63 ? (int64_t)term : 0; /* beyond: `top` tells the caller, acc is unspecified */
     acc[i] = (int64_t)((uint64_t)acc[i] + (uint64_t)add);
@@ -66,11 +66,11 @@ static double grid_add(double weight, int bits, int64_t n, const float *x, int64
   return bad ? NAN : top;
 }
 
-static void grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
+void at_ref_grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
   const double scale = at_vec_pow2(-bits);
   for (int64_t i = 0; i < n; i++) {
     out[i] = (float)((double)acc[i] * scale);
   }
 }
 
-const at_vec at_ref_vec = {adamw, sgd, axpy, sub, sumsq, dot, grid_add, grid_get};
+const at_vec at_ref_vec = {adamw, sgd, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};

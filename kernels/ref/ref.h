@@ -14,4 +14,7 @@ AT_KERNEL_SLOTS(X)
 /* The reference vector functions (kernels/vec_ref.c). */
 extern const at_vec at_ref_vec;
 
+/* Its grid_get, which is as fast as memory and serves every level. */
+void at_ref_grid_get(int bits, int64_t n, const int64_t *acc, float *out);
+
 #endif

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* AVX2 build of the broadcasting kernels and the strided copy. */
+#include "kernels/simd/broadcast.h"

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The slots that have a vector version, and their names.
+ *
+ * The others move values by rows (place, causal_fill, onehot, embed, embed_bwd) or are rare; the compiler's code for the
+ * reference is as fast as memory there.  matmul is BLAS at every vector level. */
+#ifndef AT_SIMD_SLOTS_H
+#define AT_SIMD_SLOTS_H
+
+#include "kernels/kernels.h"
+
+/* clang-format off */
+#define AT_SIMD_SLOTS(X)                                                                                               \
+  X(add) X(sub) X(mul) X(div) X(copy_strided)                                                                          \
+  X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
+  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
+  X(reduce_sum) X(logsumexp)                                                                                           \
+  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
+/* clang-format on */
+
+#define X(slot)                           \
+  void at_avx2_##slot(const at_kcall *k); \
+  void at_avx512_##slot(const at_kcall *k);
+AT_SIMD_SLOTS(X)
+#undef X
+
+extern const at_vec at_avx2_vec, at_avx512_vec;
+
+/* Batched product through cblas_sgemm (kernels/blas.c). */
+void at_blas_matmul(const at_kcall *k);
+
+/* One thread, unless the environment asks BLAS for a number of them. */
+void at_blas_init(void);
+
+#endif
