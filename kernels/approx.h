@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kernels' own elementary functions in double, so that no result depends on the C library's version.
  *
- * Errors, against 113-bit arithmetic: exp, log, expm1, tanh, sin, cos, erf below 2 ulp, erfc below 4 ulp (6 where the
- * result is subnormal).  NaN gives NaN; infinities give the limits; results overflow to infinity and underflow gradually.
+ * Errors, against 113-bit arithmetic: exp, log below 1 ulp; expm1, tanh, sigmoid, erf, sin, cos below 3 ulp; erfc and the
+ * normal distribution function below 9 ulp, in their small tails too.  NaN gives NaN; infinities give the limits; results overflow to infinity and underflow gradually.
  * A float version is the double one, rounded once.  The vector versions (f32) are in kernels/simd/math.h.
  *
  * Polynomials are Taylor series, whose coefficients are exact fractions, except the expansion of erfc, a Chebyshev
@@ -28,13 +28,12 @@ static inline double at_pow2(int k) {
   return r;
 }
 
-#define AT_LN2_HI     0x1.62e42feep-1          /* 32 bits of ln 2: times any exponent it is exact */
-#define AT_LN2_LO     0x1.a39ef35793c76p-33    /* ln 2 - AT_LN2_HI */
-#define AT_LOG2E      0x1.71547652b82fep+0     /* 1 / ln 2 */
-#define AT_SQRT1_2    0x1.6a09e667f3bcdp-1     /* 1 / sqrt(2) */
-#define AT_SQRT1_2_LO (-0x1.bdd3413b26456p-55) /* 1 / sqrt(2) - AT_SQRT1_2 */
-#define AT_2_SQRTPI   0x1.20dd750429b6dp+0     /* 2 / sqrt(pi) */
-#define AT_1_SQRT2PI  0x1.9884533d43651p-2     /* 1 / sqrt(2 pi) */
+#define AT_LN2_HI    0x1.62e42feep-1       /* 32 bits of ln 2: times any exponent it is exact */
+#define AT_LN2_LO    0x1.a39ef35793c76p-33 /* ln 2 - AT_LN2_HI */
+#define AT_LOG2E     0x1.71547652b82fep+0  /* 1 / ln 2 */
+#define AT_SQRT1_2   0x1.6a09e667f3bcdp-1  /* 1 / sqrt(2) */
+#define AT_2_SQRTPI  0x1.20dd750429b6dp+0  /* 2 / sqrt(pi) */
+#define AT_1_SQRT2PI 0x1.9884533d43651p-2  /* 1 / sqrt(2 pi) */
 
 /* exp(r) - 1 for |r| <= 0.35: r + r^2/2! + ... + r^14/14!. */
 static inline double at_expm1_poly(double r) {
@@ -154,11 +153,21 @@ static inline double at_erf_series(double x) {
   return AT_2_SQRTPI * (x + x * (z * p));
 }
 
-/* erfc x for x >= 1.  exp(x^2) erfc(x) (x + 2) is a smooth function of t = (x - 4)/(x + 2), which maps [1, inf) onto
- * [-1, 1) (the map of Shepherd and Laframboise 1981, with another constant); here is its Chebyshev interpolation of
- * degree 22 at the zeros of T36, summed by Clenshaw's recurrence.  exp(-x^2) is taken in two factors, since the rounding
- * of x^2 alone would cost x^2 ulp. */
-static inline double at_erfc_tail(double x) {
+/* exp(-s x^2) for s = 1 or 1/2 and |x| < 39, in two factors, since the rounding of x^2 alone would cost x^2 ulp. */
+static inline double at_exp_minus_square(double x, double s) {
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits &= 0xfffffffff8000000u; /* 26 bits: the square is exact */
+  double hi;
+  memcpy(&hi, &bits, sizeof hi);
+  const double d = -s * (x - hi) * (x + hi); /* below 1e-4: four terms of exp(d) */
+  return at_exp_f64(-s * hi * hi) * (1.0 + d * (1.0 + d * (0.5 + d * (1.0 / 6.0))));
+}
+
+/* exp(x^2) erfc(x) for x >= 1.  Times x + 2 it is a smooth function of t = (x - 4)/(x + 2), which maps [1, inf) onto [-1, 1)
+ * (the map of Shepherd and Laframboise 1981, with another constant); here is its Chebyshev interpolation of degree 22 at the
+ * zeros of T36, summed by Clenshaw's recurrence. */
+static inline double at_erfcx_tail(double x) {
   static const double c[23] = {
       0.87291570541719731022,     -0.35555113058041885187,    0.050737486582005481938,    -0.0037966249169716694073,
       -0.00018229751029197530142, 0.000068462884026126131599, -7.8068081801926974505e-7,  -1.3104989676498946603e-6,
@@ -173,14 +182,12 @@ static inline double at_erfc_tail(double x) {
     b2 = b1;
     b1 = b0;
   }
-  const double g = (c[0] + (t * b1 - b2)) / (x + 2.0);
-  uint64_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  bits &= 0xfffffffff8000000u; /* 26 bits: the square is exact */
-  double hi;
-  memcpy(&hi, &bits, sizeof hi);
-  const double d = -(x - hi) * (x + hi); /* |d| < 5e-5 wherever the result is not 0 */
-  return at_exp_f64(-hi * hi) * (g + g * (d + 0.5 * d * d));
+  return (c[0] + (t * b1 - b2)) / (x + 2.0);
+}
+
+/* erfc x for x >= 1. */
+static inline double at_erfc_tail(double x) {
+  return at_exp_minus_square(x, 1.0) * at_erfcx_tail(x);
 }
 
 static inline double at_erf_f64(double x) {
@@ -207,14 +214,18 @@ static inline double at_erfc_f64(double x) {
   return x < -6.0 ? 2.0 : x < -1.0 ? 2.0 - at_erfc_tail(-x) : 1.0 - at_erf_series(x);
 }
 
-/* The normal distribution function, erfc(-x / sqrt(2)) / 2; exact to a few ulp in the lower tail too. */
+/* The normal distribution function, erfc(-x / sqrt(2)) / 2. */
 static inline double at_normcdf_f64(double x) {
-  return 0.5 * at_erfc_f64(-x * AT_SQRT1_2);
+  const double z = x * AT_SQRT1_2;
+  if (z < -1.0 && z > -27.5) {
+    return 0.5 * at_exp_minus_square(x, 0.5) * at_erfcx_tail(-z);
+  }
+  return 0.5 * at_erfc_f64(-z);
 }
 
 /* Its density. */
 static inline double at_normpdf_f64(double x) {
-  return AT_1_SQRT2PI * at_exp_f64(-0.5 * x * x);
+  return fabs(x) < 39.0 ? AT_1_SQRT2PI * at_exp_minus_square(x, 0.5) : x != x ? x : 0.0;
 }
 
 /* sin and cos together, |x| < 1e6: x minus the nearest multiple n of pi/2, which is taken in three parts of 32, 33 and

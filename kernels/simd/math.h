@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Elementary functions of vectors of floats.
  *
- * Errors against the exact value, over all floats: exp, tanh, sigmoid, erf below 2 ulp, log below 1 ulp, the normal
- * distribution function below 4 ulp (also in its lower tail).  NaN, infinities, overflow and gradual underflow as in
+ * Errors against the exact value, over all floats: exp and log below 1 ulp, tanh, sigmoid and erf below 2.5 ulp, the normal
+ * distribution function below 5 ulp (in its lower tail too).  Where exp(-|x|) is subnormal, so is the precision.  NaN, infinities, overflow and gradual underflow as in
  * kernels/approx.h.  The polynomials are minimax (Remez exchange, in 30 digits, for this file); their own errors are named. */
 #ifndef AT_SIMD_MATH_H
 #define AT_SIMD_MATH_H
