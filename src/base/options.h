@@ -14,7 +14,7 @@
  *
  * Keys are dotted; in YAML each dot is a nested mapping.  A set is built from several tables, each with the struct that
  * receives its values, and fills those structs: defaults at once, then files, then overrides.  Not collective: one rank
- * reads, and the others get the resolved text (at_opts_load_text of at_opts_print_yaml). */
+ * reads, and the others get the resolved text (at_opts_load_text of at_opts_yaml_text). */
 #ifndef AT_BASE_OPTIONS_H
 #define AT_BASE_OPTIONS_H
 
@@ -123,6 +123,7 @@ bool at_opts_is_given(const at_opts *set, const char *key); /* by a file or an o
  * to the last bit.  _write_ replaces `path` whole; both AT_ERR_FILE. */
 at_err at_opts_print_yaml(const at_opts *set, FILE *out);
 at_err at_opts_write_yaml(const at_opts *set, const char *path);
+at_err at_opts_yaml_text(const at_opts *set, char **out); /* as a string; the caller frees it with at_free */
 void at_opts_print_help(const at_opts *set, FILE *out);
 
 /* Identifies the resolved values, volatile keys left out; does not depend on the order of tables or on origins. */

@@ -168,6 +168,47 @@ at_err at_opts_print_yaml(const at_opts *set, FILE *out) {
   return AT_OK;
 }
 
+typedef struct grown_text {
+  char *text; /* owned */
+  size_t used, size;
+} grown_text;
+
+static ssize_t grow_text(void *cookie, const char *piece, size_t n) {
+  grown_text *g = cookie;
+  if (g->size - g->used <= n) { /* keeps room for the final zero */
+    size_t size = 2 * g->size + n + 1;
+    if (at_realloc(&g->text, size, 1, "configuration text") != AT_OK) {
+      return 0;
+    }
+    g->size = size;
+  }
+  memcpy(g->text + g->used, piece, n);
+  g->used += n;
+  return (ssize_t)n;
+}
+
+at_err at_opts_yaml_text(const at_opts *set, char **out) {
+  *out = NULL;
+  grown_text g = {.size = 4096};
+  AT_TRY(at_alloc(&g.text, g.size, 1, "configuration text"));
+  FILE *stream = fopencookie(&g, "w", (cookie_io_functions_t){.write = grow_text});
+  at_err err = AT_OK;
+  if (stream == NULL) {
+    err = AT_FAIL(AT_ERR_MEMORY, "cannot print the configuration: %s", strerror(errno));
+  } else {
+    err = at_opts_print_yaml(set, stream);
+    if (fclose(stream) != 0 && err == AT_OK) {
+      err = AT_FAIL(AT_ERR_MEMORY, "cannot print the configuration: %s", strerror(errno));
+    }
+  }
+  if (err != AT_OK) {
+    at_free(g.text);
+    return err;
+  }
+  *out = g.text;
+  return AT_OK;
+}
+
 at_err at_opts_write_yaml(const at_opts *set, const char *path) {
   char *temporary = NULL;
   size_t size = strlen(path) + sizeof ".tmp";

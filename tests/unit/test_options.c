@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "src/base/alloc.h"
 #include "tests/unit/unit.h"
 
 typedef enum kind { KIND_SGD, KIND_NESTEROV } kind;
@@ -271,6 +272,10 @@ static void test_round_trip(void **state) {
   }
   char first[4096], second[4096];
   print_to(f->set, first, sizeof first);
+  char *whole = NULL;
+  assert_ok(at_opts_yaml_text(f->set, &whole));
+  assert_string_equal(whole, first);
+  at_free(whole);
   fixture again;
   memset(&again, 0, sizeof again);
   assert_ok(at_opts_create(&again.set));
@@ -294,6 +299,23 @@ static void test_round_trip(void **state) {
                          "outer:\n  lr: 0.1  # Server step size.\n  steps: 500  # Local steps between two rounds. "
                          "[steps]\n  optimizer: nesterov"));
   assert_non_null(strstr(first, "  nesterov:\n    momentum: 0.3333333333333333"));
+}
+
+static void test_long_text(void **state) {
+  fixture *f = *state;
+  char *text = NULL;
+  enum { N = 30000 };
+  char *assignment = NULL;
+  assert_ok(at_alloc(&assignment, N + 32, 1, "assignment"));
+  strcpy(assignment, "data.note=");
+  memset(assignment + 10, 'n', N);
+  assert_ok(at_opts_set(f->set, assignment));
+  assert_ok(at_opts_yaml_text(f->set, &text));
+  assert_true(strlen(text) > N);
+  assert_ok(load(f, text));
+  assert_string_equal(f->d.note, assignment + 10);
+  at_free(text);
+  at_free(assignment);
 }
 
 static void test_hash(void **state) {
@@ -361,6 +383,7 @@ int main(void) {
       T(test_required_and_rejected),
       T(test_clashing_tables),
       T(test_round_trip),
+      T(test_long_text),
       T(test_hash),
       T(test_files),
       T(test_help),
