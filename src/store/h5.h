@@ -17,23 +17,23 @@
 
 enum { AT_H5_MAXDIMS = 8 };
 
-/* name, bytes */
-#define AT_H5_TYPES(X) \
-  X(F32, 4)            \
-  X(F64, 8)            \
-  X(I32, 4)            \
-  X(I64, 8)            \
-  X(U8, 1)             \
-  X(U32, 4)            \
-  X(U64, 8)
+/* id, name, bytes */
+#define AT_H5_TYPES(X)                                                   \
+  X(F32, f32, 4)                                                         \
+  X(F64, f64, 8)                                                         \
+  X(I32, i32, 4)                                                         \
+  X(I64, i64, 8)                                                         \
+  X(U8, u8, 1)                                                           \
+  X(U32, u32, 4)                                                         \
+  X(U64, u64, 8)                                                         \
+  X(TEXT, text, 0)   /* strings: only at_h5_*_text and at_h5_describe */ \
+  X(OTHER, other, 0) /* something of another program */
 
 typedef enum at_h5_type {
-#define X(name, bytes) AT_H5_##name,
+#define X(id, name, bytes) AT_H5_##id,
   AT_H5_TYPES(X)
 #undef X
-      AT_H5_TYPE_COUNT,
-  AT_H5_TEXT = AT_H5_TYPE_COUNT, /* strings: only at_h5_*_text and at_h5_describe */
-  AT_H5_OTHER                    /* something of another program */
+      AT_H5_TYPE_COUNT
 } at_h5_type;
 const char *at_h5_type_name(at_h5_type t); /* "f32" */
 int64_t at_h5_type_bytes(at_h5_type t);    /* 0 for TEXT and OTHER */
@@ -77,7 +77,7 @@ at_err at_h5_write_text(at_h5 *f, const char *path, int64_t n, const char *const
                         const char *description);
 /* Axis `axis` of `dataset` is measured by the one-dimensional dataset `scale` (an HDF5 dimension scale). */
 at_err at_h5_set_scale(at_h5 *f, const char *dataset, int axis, const char *scale);
-/* Attributes of the group or dataset `object` (made as a group if absent). */
+/* Attributes (text: UTF-8 of fixed length) of the group or dataset `object` (made as a group if absent). */
 at_err at_h5_set_attr_text(at_h5 *f, const char *object, const char *name, const char *value);
 at_err at_h5_set_attr_i64(at_h5 *f, const char *object, const char *name, int64_t value);
 
@@ -85,8 +85,8 @@ at_err at_h5_set_attr_i64(at_h5 *f, const char *object, const char *name, int64_
 bool at_h5_exists(at_h5 *f, const char *path);
 /* Type and shape of what is stored; units and description are not filled. */
 at_err at_h5_describe(at_h5 *f, const char *path, at_h5_desc *out);
-/* data <- the whole dataset.  Type and shape must be those of `d`, else AT_ERR_STATE (says both).  Integers and floats
- * are not converted into each other; widths are not changed.  AT_ERR_FORMAT: its checksum does not fit. */
+/* data <- the whole dataset.  Type and shape must be those of `d`, else AT_ERR_STATE (says both); nothing is
+ * converted.  AT_ERR_FORMAT: its checksum does not fit. */
 at_err at_h5_read(at_h5 *f, const at_h5_desc *d, void *data);
 /* Rows [row0, row0 + n) along the first axis; data in the type `type`, which the stored numbers are converted to
  * (files of other programs); no checksum. */
