@@ -121,17 +121,21 @@ at_err at_opts_unknown(const at_opts *set, const char *key, const char *origin) 
 }
 
 at_err at_opts_set(at_opts *set, const char *assignment) {
+  return at_opts_set_from(set, assignment, "command line");
+}
+
+at_err at_opts_set_from(at_opts *set, const char *assignment, const char *origin) {
   const char *equals = strchr(assignment, '=');
   char key[AT_OPT_KEY_MAX];
   if (equals == NULL || equals == assignment || (size_t)(equals - assignment) >= sizeof key) {
-    return AT_FAIL(AT_ERR_CONFIG, "%s (command line): expected key=value, for example seed=7", assignment);
+    return AT_FAIL(AT_ERR_CONFIG, "%s (%s): expected key=value, for example seed=7", assignment, origin);
   }
   snprintf(key, sizeof key, "%.*s", (int)(equals - assignment), assignment);
   at_opt_entry *e = at_opts_find(set, key);
   if (e == NULL) {
-    return at_opts_unknown(set, key, "command line");
+    return at_opts_unknown(set, key, origin);
   }
-  return at_opt_assign(e, equals + 1, "command line");
+  return at_opt_assign(e, equals + 1, origin);
 }
 
 at_err at_opts_check(const at_opts *set) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/base/alloc.h"
+#include "src/base/rng.h"
 #include "tests/unit/unit.h"
 
 typedef enum kind { KIND_SGD, KIND_NESTEROV } kind;
@@ -119,6 +120,7 @@ static void test_overrides(void **state) {
   assert_ok(at_opts_set(f->set, "data.note=a=b"));
   assert_string_equal(f->d.note, "a=b");
   assert_ok(at_opts_set(f->set, "data.note="));
+  assert_fails(AT_ERR_CONFIG, "outer.lr = 99 (preset small)", at_opts_set_from(f->set, "outer.lr=99", "preset small"));
 }
 
 /* What is not what it should be, by key, and what the message must say besides key, origin and value. */
@@ -318,6 +320,29 @@ static void test_long_text(void **state) {
   at_free(assignment);
 }
 
+/* Damaged files end in a message or in values that obey their rules, never in a crash. */
+static void test_damaged_yaml(void **state) {
+  fixture *f = *state;
+  static const char good[] = "outer: {lr: 0.1, optimizer: sgd, nesterov: {momentum: 0}}\nseed: 1e6\ncomm:\n"
+                             "  block: 1.5 GB\ndata:\n  path: \"a b\"\n  tags: [x, 'y z']\n";
+  static const char bytes[] = "{}[]:,-#&*!|>'\"% \n\t\\0e.~\x80\xff";
+  const at_stream s = {.seed = 5, .purpose = AT_RNG_TEST};
+  int loaded = 0;
+  for (uint64_t i = 0; i < 20000; i++) {
+    char text[sizeof good];
+    memcpy(text, good, sizeof good);
+    for (uint64_t j = 0; j <= i % 3; j++) {
+      text[at_rng_below(&s, 8 * i + 2 * j, sizeof good - 1)] =
+          bytes[at_rng_below(&s, 8 * i + 2 * j + 1, sizeof bytes - 1)];
+    }
+    at_err err = at_opts_load_text(f->set, "damaged", text, sizeof good - 1 - i % 5);
+    assert_true(err == AT_OK || (err == AT_ERR_CONFIG && strstr(at_err_message(), "damaged:") != NULL));
+    assert_true(f->o.lr >= 0 && f->o.lr <= 10 && f->o.block >= 1 && (f->o.optimizer == 0 || f->o.optimizer == 1));
+    loaded += err == AT_OK;
+  }
+  assert_in_range(loaded, 100, 15000); /* both outcomes are common */
+}
+
 static void test_hash(void **state) {
   fixture *f = *state;
   uint64_t start = at_opts_hash(f->set);
@@ -384,6 +409,7 @@ int main(void) {
       T(test_clashing_tables),
       T(test_round_trip),
       T(test_long_text),
+      T(test_damaged_yaml),
       T(test_hash),
       T(test_files),
       T(test_help),
