@@ -12,7 +12,7 @@ PKGS     ?= hdf5-openmpi yaml-0.1 zlib openblas gsl
 CPPFLAGS += -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS   += -std=c11 -Wall -Wextra -Wshadow $(WERROR) -ffp-contract=off -fno-math-errno $(OPT)
 # OpenBLAS stands before GSL, and gslcblas is never linked: it would take cblas_sgemm over.
-LDLIBS   += $(filter-out -lgslcblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lm
+LDLIBS   += $(filter-out -lgslcblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lhdf5_hl -lm
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 
@@ -103,7 +103,7 @@ $(BUILD)/headers/%.ok: %
 clang: ## build program and tests with clang
 	$(Q)OMPI_CC=clang $(MAKE) --no-print-directory BUILD=$(BUILD)/clang programs
 
-SANITIZE  = $(Q)OMPI_CC=$(2) $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1)-$(2) unit \
+SANITIZE  = +$(Q)OMPI_CC=$(2) $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1)-$(2) unit \
               OPT="-O1 -g -fsanitize=$(3) -fno-sanitize-recover=all -fno-omit-frame-pointer" && \
             ASAN_OPTIONS=allocator_may_return_null=1 tests/run -b $(BUILD)/$(1)-$(2) unit/
 
