@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration of federated pre-training: keys, presets of the methods, and what depends on several keys. */
+#include <string.h>
+
+#include "sim/photon/photon.h"
+
+static const char *const method_names[] = {
+#define X(name) #name,
+    AT_PHOTON_METHODS(X)
+#undef X
+        NULL};
+static const char *const norm_names[] = {"layer", "rms", NULL};
+static const char *const mlp_names[] = {"gelu", "swiglu", NULL};
+static const char *const position_names[] = {"learned", "rope", NULL};
+static const char *const partition_names[] = {"silo", "iid", NULL};
+static const char *const moment_names[] = {"reset", "keep", "average", NULL};
+static const char *const optimizer_names[] = {"adamw", "sgd", NULL};
+
+#define T at_photon_cfg
+static const at_opt method_rows[] = {
+    AT_OPT_ENUM(T, method, "method", "photon", method_names,
+                "photon; or a baseline: diloco, local_sgd, ddp (gradients averaged every step), centralised (ddp on "
+                "pooled data), local_only (no exchange)."),
+};
+static const at_opt model_rows[] = {
+    AT_OPT_INT(T, width, "model.width", "96", 1, 1 << 16, "", "Width of the residual stream."),
+    AT_OPT_INT(T, layers, "model.layers", "2", 1, 1000, "", "Transformer blocks."),
+    AT_OPT_INT(T, heads, "model.heads", "4", 1, 1024, "", "Attention heads; must divide model.width."),
+    AT_OPT_INT(T, kv_heads, "model.kv_heads", "0", 0, 1024, "",
+               "Key and value heads (grouped queries); 0: as many as model.heads."),
+    AT_OPT_INT(T, hidden, "model.hidden", "0", 0, 1 << 18, "", "Width of the MLP; 0: four times model.width."),
+    AT_OPT_INT(T, context, "model.context", "64", 1, 1 << 16, "tokens", "Length of a training window."),
+    AT_OPT_ENUM(T, norm, "model.norm", "layer", norm_names, "LayerNorm or RMSNorm."),
+    AT_OPT_ENUM(T, mlp, "model.mlp", "gelu", mlp_names, "Two-matrix GELU or three-matrix SwiGLU."),
+    AT_OPT_ENUM(T, positions, "model.positions", "learned", position_names, "Learned table or rotary positions."),
+    AT_OPT_F64(T, rope_base, "model.rope_base", "10000", 2, 1e9, "", "Base of the rotary angles."),
+    AT_OPT_BOOL(T, tied, "model.tied", "true", "The output layer is the embedding table."),
+    AT_OPT_BOOL(T, bias, "model.bias", "false", "Linear layers have a bias."),
+};
+static const at_opt fed_rows[] = {
+    AT_OPT_INT(T, clients, "fed.clients", "0", 0, 1e9, "clients", "Clients in the federation; 0: one per silo."),
+    AT_OPT_INT(T, per_round, "fed.per_round", "0", 0, 1e9, "clients",
+               "Clients that take part in a round, drawn without replacement; 0: all."),
+    AT_OPT_INT(T, rounds, "fed.rounds", "20", 1, 1e9, "rounds", "Rounds of the run."),
+    AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
+                "silo: a client reads one silo; iid: every client reads all silos in turn."),
+    AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
+                "Moments of the local optimiser between rounds: reset, keep with the client, average with the model."),
+    AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
+               "Fewest valid results for a round to count; 0: half of those asked."),
+    AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
+               "Failed rounds in a row that end the run."),
+};
+static const at_opt local_rows[] = {
+    AT_OPT_INT(T, steps, "local.steps", "16", 1, 1e9, "steps", "Local steps of a round (tau)."),
+    AT_OPT_INT(T, batch, "local.batch", "16", 1, 1 << 20, "windows", "Windows in one local step of one client."),
+    AT_OPT_ENUM(T, optimizer, "local.optimizer", "adamw", optimizer_names, "Local optimiser."),
+    AT_OPT_F64(T, lr, "local.lr", "3e-3", 0, 100, "", "Largest learning rate."),
+    AT_OPT_F64(T, lr_final, "local.lr_final", "0.1", 0, 1, "", "Last learning rate as a fraction of the largest."),
+    AT_OPT_INT(T, warmup, "local.warmup", "-1", -1, 1e9, "steps", "Linear warm-up; -1: a tenth of the period."),
+    AT_OPT_INT(T, period, "local.period", "0", 0, 1e9, "steps",
+               "Length of the cosine schedule over global steps; 0: the whole run."),
+    AT_OPT_F64(T, beta1, "local.beta1", "0.9", 0, 0.999999, "", "Decay of the first moment."),
+    AT_OPT_F64(T, beta2, "local.beta2", "0.95", 0, 0.999999, "", "Decay of the second moment."),
+    AT_OPT_F64(T, eps, "local.eps", "1e-8", 1e-30, 1, "", "Added to the root of the second moment."),
+    AT_OPT_F64(T, weight_decay, "local.weight_decay", "0", 0, 1, "", "Decoupled weight decay."),
+    AT_OPT_F64(T, clip, "local.clip", "1", 0, 1e9, "", "Largest norm of a gradient; 0: no clipping."),
+};
+static const at_opt outer_rows[] = {
+    AT_OPT_ENUM(T, outer_kind, "outer.method", "fedavg", at_outer_names, "Server optimiser."),
+    AT_OPT_F64(T, outer_lr, "outer.lr", "1", 0, 100, "", "Server learning rate."),
+    AT_OPT_F64(T, outer_momentum, "outer.momentum", "0.9", 0, 0.9999, "", "Momentum (fedmom, fednesterov)."),
+    AT_OPT_F64(T, outer_beta1, "outer.beta1", "0.9", 0, 0.9999, "", "First decay (fedadam, fedyogi)."),
+    AT_OPT_F64(T, outer_beta2, "outer.beta2", "0.95", 0, 0.9999, "", "Second decay (fedadam, fedyogi)."),
+    AT_OPT_F64(T, outer_eps, "outer.eps", "1e-9", 1e-30, 1, "", "Added to the root (fedadam, fedyogi)."),
+    AT_OPT_INT(T, grid_bits, "outer.grid_bits", "50", 10, 100, "bits",
+               "Least bit of the fixed-point grid of exact sums: 2^-bits."),
+};
+static const at_opt eval_rows[] = {
+    AT_OPT_INT(T, eval_every, "eval.every", "1", 1, 1e9, "rounds", "Rounds between two evaluations."),
+    AT_OPT_INT(T, eval_windows, "eval.windows", "64", 1, 1e9, "windows", "Held-out windows of each silo."),
+    AT_OPT_INT(T, eval_batch, "eval.batch", "16", 1, 1 << 20, "windows", "Windows evaluated at once."),
+};
+#undef T
+
+static const at_opt_table method_table = AT_OPT_TABLE("Method", method_rows);
+static const at_opt_table model_table = AT_OPT_TABLE("Model", model_rows);
+static const at_opt_table fed_table = AT_OPT_TABLE("Federation", fed_rows);
+static const at_opt_table local_table = AT_OPT_TABLE("Local training", local_rows);
+static const at_opt_table outer_table = AT_OPT_TABLE("Server", outer_rows);
+static const at_opt_table eval_table = AT_OPT_TABLE("Evaluation", eval_rows);
+
+static at_err set_number(at_opts *set, const char *key, int64_t value) {
+  char text[96];
+  snprintf(text, sizeof text, "%s=%lld", key, (long long)value);
+  return at_opts_set(set, text);
+}
+
+static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
+  const char *const *preset = at_photon_methods[c->method].presets;
+  for (int i = 0; preset[i] != NULL; i++) {
+    char key[64];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(preset[i], "="), preset[i]);
+    if (!at_opts_is_given(set, key)) {
+      AT_TRY(at_opts_set(set, preset[i]));
+    }
+  }
+  return AT_OK;
+}
+
+/* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
+static at_err resolve(at_opts *set, void *cfg) {
+  at_photon_cfg *c = cfg;
+  AT_TRY(apply_presets(set, c));
+  if (c->kv_heads == 0) {
+    AT_TRY(set_number(set, "model.kv_heads", c->heads));
+  }
+  if (c->hidden == 0) {
+    AT_TRY(set_number(set, "model.hidden", 4 * c->width));
+  }
+  if (c->period == 0) {
+    AT_TRY(set_number(set, "local.period", c->rounds * c->steps));
+  }
+  if (c->warmup < 0) {
+    AT_TRY(set_number(set, "local.warmup", c->period / 10));
+  }
+  if (c->clients > 0 && c->per_round > c->clients) {
+    return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
+  }
+  at_gpt gpt = at_photon_model(c, 256);
+  return at_gpt_check(&gpt);
+}
+
+at_gpt at_photon_model(const at_photon_cfg *c, int64_t vocab) {
+  return (at_gpt){.vocab = vocab,
+                  .context = c->context,
+                  .width = c->width,
+                  .hidden = c->hidden,
+                  .layers = (int)c->layers,
+                  .heads = (int)c->heads,
+                  .kv_heads = (int)c->kv_heads,
+                  .norm = c->norm,
+                  .mlp = c->mlp,
+                  .pos = c->positions,
+                  .tied = c->tied,
+                  .bias = c->bias,
+                  .rope_base = c->rope_base,
+                  .norm_eps = 1e-5};
+}
+
+at_outer at_photon_outer(const at_photon_cfg *c) {
+  return (at_outer){.kind = c->outer_kind,
+                    .lr = c->outer_lr,
+                    .momentum = c->outer_momentum,
+                    .beta1 = c->outer_beta1,
+                    .beta2 = c->outer_beta2,
+                    .eps = c->outer_eps};
+}
+
+const at_system at_photon_system = {
+    .name = "photon",
+    .summary = "Federated pre-training of a decoder-only language model across silos.",
+    .cfg_bytes = sizeof(at_photon_cfg),
+    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &eval_table},
+    .resolve = resolve,
+    .run = at_photon_run,
+};
+
+const at_photon_method_row at_photon_methods[AT_PHOTON_METHOD_COUNT] = {
+    [AT_PHOTON_photon] = {.name = "photon",
+                          .summary = "federated averaging of many AdamW steps",
+                          .round = at_photon_round_federated},
+    [AT_PHOTON_diloco] = {.name = "diloco",
+                          .summary = "Nesterov momentum on the server, moments stay with the clients",
+                          .presets = {"outer.method=fednesterov", "outer.lr=0.7", "outer.momentum=0.9",
+                                      "fed.moments=keep"},
+                          .round = at_photon_round_federated},
+    [AT_PHOTON_local_sgd] = {.name = "local_sgd",
+                             .summary = "federated averaging of plain SGD steps",
+                             .presets = {"local.optimizer=sgd", "local.clip=0"},
+                             .round = at_photon_round_federated},
+    [AT_PHOTON_ddp] = {.name = "ddp",
+                       .summary = "gradients of the clients averaged at every step",
+                       .round = at_photon_round_synchronous,
+                       .keeps_moments = true},
+    [AT_PHOTON_centralised] = {.name = "centralised",
+                               .summary = "all data in one place, one model, the same total of tokens",
+                               .presets = {"fed.partition=iid"},
+                               .round = at_photon_round_synchronous,
+                               .keeps_moments = true},
+    [AT_PHOTON_local_only] = {.name = "local_only",
+                              .summary = "every client alone, no exchange",
+                              .presets = {"fed.moments=keep"},
+                              .round = at_photon_round_isolated,
+                              .own_model = true},
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A run of federated pre-training from its first round, or its last checkpoint, to its table of losses. */
+#include "sim/photon/photon.h"
+
+#include <math.h>
+
+#include "src/base/clock.h"
+#include "src/base/fmt.h"
+#include "src/base/progress.h"
+
+static double bytes_sent(const at_photon *p, double *seconds) {
+  double bytes = 0;
+  *seconds = 0;
+  for (int phase = 0; phase < AT_COMM_PHASE_COUNT; phase++) {
+    at_comm_stats stats = at_comm_get_stats(p->s->world, (at_comm_phase)phase);
+    bytes += (double)stats.bytes_sent;
+    *seconds += stats.seconds;
+  }
+  return bytes;
+}
+
+/* One round with its evaluation and its row of figures. */
+static at_err one_round(at_photon *p, bool last) {
+  double start = at_clock_now_s(), mpi_before, mpi_after;
+  double sent = bytes_sent(p, &mpi_before);
+  int64_t tokens = p->count.tokens;
+  at_comm_set_round(p->s->world, p->count.round + 1);
+  AT_TRY(p->method->round(p));
+  p->count.round++;
+  p->fig.val_nats = p->fig.val_bits_per_byte = NAN;
+  if (last || p->count.round % p->cfg->eval_every == 0) {
+    AT_TRY(at_photon_evaluate(p));
+  }
+  p->fig.steps = (double)p->count.steps;
+  p->fig.tokens = (double)p->count.tokens;
+  p->fig.theta_norm = sqrt(p->local.vec->sumsq(p->n, p->theta));
+  p->fig.mpi_bytes_sent = bytes_sent(p, &mpi_after) - sent;
+  p->fig.mpi_seconds = mpi_after - mpi_before;
+  p->fig.round_seconds = at_clock_now_s() - start;
+  p->fig.tokens_per_second = (double)(p->count.tokens - tokens) / (p->fig.train_seconds + p->fig.exchange_seconds);
+  return at_comm_agree(p->s->world, at_photon_metrics_row(p));
+}
+
+static at_err flush_metrics(at_photon *p, bool force) {
+  at_err err = p->metrics != NULL ? at_metrics_flush(p->metrics, force) : AT_OK;
+  return at_comm_agree(p->s->world, err);
+}
+
+static void tell(const at_photon *p, at_progress *progress, int64_t tokens_before) {
+  char text[64];
+  snprintf(text, sizeof text, isnan(p->fig.val_nats) ? "loss %.3f" : "loss %.3f  val %.3f bits/byte", p->fig.train_loss,
+           p->fig.val_bits_per_byte);
+  at_progress_update(progress, p->count.round, (double)(p->count.tokens - tokens_before), "%s", text);
+}
+
+/* Rounds until the last, or until a signal: then the last complete round is saved. */
+static at_err play_rounds(at_photon *p, at_progress *progress) {
+  int64_t rounds = p->cfg->rounds, saved = p->count.round, tokens = p->count.tokens;
+  at_err err = AT_OK;
+  while (err == AT_OK && p->count.round < rounds) {
+    bool last = p->count.round + 1 == rounds;
+    err = one_round(p, last);
+    if (err != AT_OK) {
+      break;
+    }
+    tell(p, progress, tokens);
+    bool save = last || p->count.round % p->cfg->run.checkpoint_every == 0;
+    if (save) {
+      AT_TRY(at_photon_save(p));
+      saved = p->count.round;
+    }
+    AT_TRY(flush_metrics(p, save));
+  }
+  if (err == AT_ERR_INTERRUPTED && saved < p->count.round) {
+    AT_TRY(at_photon_save(p));
+    AT_TRY(flush_metrics(p, true));
+    return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal; saved after round %lld of %lld: `atoll resume %s` goes on",
+                   (long long)p->count.round, (long long)rounds, at_run_folder(p->run));
+  }
+  return err;
+}
+
+static void introduce(const at_photon *p) {
+  char bytes[AT_FMT_MAX], flops[AT_FMT_MAX];
+  at_gpt gpt = at_photon_model(p->cfg, p->corpus->vocab);
+  at_program_stats stats = at_lm_task_stats(p->task);
+  at_log_info(p->s->log, "run", "method = %s (%s), run = %s", p->method->name, p->method->summary,
+              at_run_folder(p->run));
+  at_log_info(p->s->log, "run",
+              "clients = %lld, per round = %lld, silos = %lld, ranks = %d, threads per rank = %d, isa = %s",
+              (long long)p->n_clients, (long long)p->per_round, (long long)p->corpus->n_silos,
+              at_comm_size(p->s->world), p->s->pin.threads, p->s->kernels->isa_name);
+  at_log_info(p->s->log, "model", "parameters = %lld, kernels per step = %d, arena = %s, work = %s per token",
+              (long long)p->n, stats.nodes, at_fmt_bytes(bytes, (int64_t)stats.arena_bytes),
+              at_fmt_si(flops, at_gpt_train_flops(&gpt), "FLOP"));
+}
+
+static void conclude(const at_photon *p, double seconds, int64_t tokens) {
+  char rate[AT_FMT_MAX], planned[AT_FMT_MAX], used[AT_FMT_MAX], sent[AT_FMT_MAX], time[AT_FMT_MAX];
+  double mpi_seconds;
+  at_log_info(p->s->log, "done", "rounds = %lld, tokens = %lld, time = %s, throughput = %s", (long long)p->count.round,
+              (long long)p->count.tokens, at_fmt_duration(time, seconds),
+              at_fmt_si(rate, (double)(p->count.tokens - tokens) / seconds, "tokens/s"));
+  at_log_info(p->s->log, "done", "validation = %.4f nats/token = %.4f bits/byte (mean over silos), sent by rank 0 = %s",
+              p->fig.val_nats, p->fig.val_bits_per_byte, at_fmt_bytes(sent, (int64_t)bytes_sent(p, &mpi_seconds)));
+  at_log_info(p->s->log, "done", "memory planned = %s, used = %s (peak minus start)",
+              at_fmt_bytes(planned, (int64_t)p->planned_bytes),
+              at_fmt_bytes(used, at_process_peak_rss_bytes() - p->rss_before));
+}
+
+at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
+  at_photon *p = NULL;
+  at_progress *progress = NULL;
+  at_err err;
+  AT_TRY(at_photon_create(&p, s, set, cfg, resume));
+  introduce(p);
+  at_progress_spec spec = {.noun = "round", .unit = "tok", .start = p->count.round, .total = p->cfg->rounds};
+  AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
+  double start = at_clock_now_s();
+  int64_t tokens = p->count.tokens;
+  err = play_rounds(p, progress);
+  at_progress_destroy(progress);
+  AT_TRY_TO(err, done, err);
+  double seconds = at_clock_now_s() - start;
+  AT_TRY_TO(err, done, at_photon_write_evaluation(p));
+  conclude(p, seconds, tokens);
+done:
+  at_photon_destroy(p);
+  return err;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Federated pre-training of decoder-only language models across silos, with its baselines under the same command
+ * (Sani et al. 2025, "Photon"; Douillard et al. 2023, "DiLoCo"). */
+#ifndef AT_SIM_PHOTON_H
+#define AT_SIM_PHOTON_H
+
+#include "sim/session.h"
+#include "src/comm/exact.h"
+#include "src/fed/client.h"
+#include "src/fed/evaluate.h"
+#include "src/fed/outer.h"
+#include "src/store/ckpt.h"
+#include "src/store/metrics.h"
+
+#define AT_PHOTON_METHODS(X) X(photon) X(diloco) X(local_sgd) X(ddp) X(centralised) X(local_only)
+typedef enum at_photon_method {
+#define X(name) AT_PHOTON_##name,
+  AT_PHOTON_METHODS(X)
+#undef X
+      AT_PHOTON_METHOD_COUNT
+} at_photon_method;
+
+/* What happens to the local moments between rounds. */
+typedef enum at_moment_policy { AT_MOMENTS_RESET, AT_MOMENTS_KEEP, AT_MOMENTS_AVERAGE } at_moment_policy;
+
+typedef struct at_photon_cfg {
+  at_run_cfg run;
+  int method, norm, mlp, positions, partition, moments, optimizer, outer_kind;
+  /* model */
+  int64_t width, layers, heads, kv_heads, hidden, context;
+  bool tied, bias;
+  double rope_base;
+  /* federation */
+  int64_t clients, per_round, rounds, quorum, max_failed_rounds;
+  /* local */
+  int64_t steps, batch, warmup, period;
+  double lr, lr_final, beta1, beta2, eps, weight_decay, clip;
+  /* outer */
+  double outer_lr, outer_momentum, outer_beta1, outer_beta2, outer_eps;
+  /* evaluation */
+  int64_t eval_every, eval_windows, eval_batch;
+  int64_t grid_bits;
+} at_photon_cfg;
+
+/* Facts about each client, kept by the server and the same on all ranks: rows of [clients][AT_FACT_COUNT]. */
+typedef enum at_fact {
+  AT_FACT_CURSOR,     /* next window of its stream */
+  AT_FACT_STEPS,      /* local steps so far */
+  AT_FACT_MOMENT_AGE, /* steps since its moments were zero (kept moments) */
+  AT_FACT_LAST_ROUND,
+  AT_FACT_FAILURES,
+  AT_FACT_COUNT
+} at_fact;
+
+/* The counters of a run: part of every checkpoint. */
+typedef struct at_photon_counters {
+  int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
+  int64_t isa, threads, config_hash; /* identity: checked on resume */
+} at_photon_counters;
+enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
+
+/* Work of one client in flight; vectors of n parameters. */
+typedef struct at_photon_stage {
+  int64_t id, cursor, moment_age;
+  float *w; /* first the parameters, then the update Delta_k = theta - theta_k */
+  float *m, *v;
+  at_report report;
+} at_photon_stage;
+
+/* What a round amounts to; NaN where it does not apply. */
+#define AT_PHOTON_FIGURES(X)                                                                                        \
+  X(clients, "clients", "clients with a valid result", 0)                                                           \
+  X(failures, "clients", "clients without a valid result", 0)                                                       \
+  X(steps, "steps", "global steps so far", 0)                                                                       \
+  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                              \
+  X(lr, "1", "learning rate of the round's last step", 0)                                                           \
+  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                       \
+  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                  \
+  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                          \
+  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                  \
+  X(step_norm, "1", "norm of the change of the global model", 0)                                                    \
+  X(theta_norm, "1", "norm of the global model", 0)                                                                 \
+  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                              \
+  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                    \
+  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                    \
+  X(clip_fraction, "1", "share of clipped steps", 0)                                                                \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model, as a ring over the round's clients", 0) \
+  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                        \
+  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                    \
+  X(train_seconds, "s", "local training, rank 0", 1)                                                                \
+  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                   \
+  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                     \
+  X(checkpoint_seconds, "s", "writing the previous checkpoint, rank 0", 1)                                          \
+  X(round_seconds, "s", "the whole round, rank 0", 1)                                                               \
+  X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
+typedef struct at_photon_figures {
+#define X(name, unit, text, is_volatile) double name;
+  AT_PHOTON_FIGURES(X)
+#undef X
+} at_photon_figures;
+enum { AT_PHOTON_FIGURE_COUNT = sizeof(at_photon_figures) / sizeof(double) };
+
+typedef struct at_photon at_photon;
+/* One method: how a round is played and who owns client state. */
+typedef struct at_photon_method_row {
+  const char *name, *summary;
+  const char *presets[6]; /* key=value that hold unless the user gives the key; NULL-terminated */
+  at_err (*round)(at_photon *p);
+  bool own_model;     /* every client has parameters of its own, which stay with it */
+  bool keeps_moments; /* the global model has moments (a step is taken on it directly) */
+} at_photon_method_row;
+extern const at_photon_method_row at_photon_methods[AT_PHOTON_METHOD_COUNT];
+
+/* The state of a run on one rank. */
+struct at_photon {
+  at_session *s;
+  const at_photon_cfg *cfg;
+  const at_photon_method_row *method;
+  int64_t n;                            /* parameters */
+  int64_t n_clients, per_round, quorum; /* settled with the data at hand */
+  /* read-only after set-up */
+  at_corpus *corpus;
+  at_streams streams;
+  at_lm_task *task;
+  at_local local;
+  at_evaluator eval;
+  int32_t *token_buffer;
+  at_provenance *prov;
+  at_run *run;
+  /* replicated */
+  at_photon_counters count;
+  float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
+  int64_t *facts; /* [clients][AT_FACT_COUNT] */
+  at_exact *exact;
+  /* rows of the clients this rank owns */
+  int64_t n_own, *own;
+  float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
+  /* a round in flight */
+  int64_t *sampled;
+  at_photon_stage *stage;
+  int64_t n_stage, stage_cap;
+  float *shared_m, *shared_v; /* moments of the client at work, where they are not kept */
+  float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
+  /* rank 0 */
+  at_metrics *metrics;
+  size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
+  int64_t rss_before;
+  /* this round's figures */
+  at_photon_figures fig;
+  double *silo_nats, *silo_bpb; /* [n_silos] of the last evaluation */
+};
+
+extern const at_system at_photon_system;
+
+/* config.c */
+at_gpt at_photon_model(const at_photon_cfg *c, int64_t vocab);
+at_outer at_photon_outer(const at_photon_cfg *c);
+
+/* photon.c: a whole run.  Collective. */
+at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
+
+/* setup.c */
+at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
+void at_photon_destroy(at_photon *p);
+
+/* state.c: checkpoints.  Collective. */
+at_err at_photon_save(at_photon *p);
+at_err at_photon_restore(at_photon *p);
+
+/* round_federated.c, round_synchronous.c: one round; on failure the state is that of the last complete round. */
+at_err at_photon_round_federated(at_photon *p);
+at_err at_photon_round_isolated(at_photon *p);
+at_err at_photon_round_synchronous(at_photon *p);
+
+/* round.c: what the rounds share */
+/* The clients of this round into p->sampled, and stages for those that this rank plays. */
+at_err at_photon_open_round(at_photon *p);
+/* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
+typedef const float *(*at_photon_pick)(const at_photon_stage *s);
+at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
+/* Reports of the round's clients on all ranks, ascending by client (at_free); the clients' facts follow from them.
+ * Collective. */
+at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);
+/* Means over the valid reports into the round's figures, and the counters of steps and tokens. */
+void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports);
+
+/* eval.c */
+at_err at_photon_evaluate(at_photon *p);
+/* RUN/evaluation.h5: per silo, validation and test, once at the end.  Collective. */
+at_err at_photon_write_evaluation(at_photon *p);
+
+/* metrics.c: figures of a finished round into a row.  Rank 0 only; does nothing elsewhere. */
+at_err at_photon_metrics_create(at_photon *p);
+at_err at_photon_metrics_row(at_photon *p);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the rounds of all methods share: who takes part, sums over clients, reports, facts. */
+#include <math.h>
+#include <string.h>
+
+#include "sim/photon/photon.h"
+#include "src/base/alloc.h"
+#include "src/base/rng.h"
+
+at_err at_photon_open_round(at_photon *p) {
+  at_stream draw = {.seed = (uint64_t)p->cfg->run.seed, .purpose = AT_RNG_SAMPLING, .round = (uint64_t)p->count.round};
+  int rank = at_comm_rank(p->s->world), size = at_comm_size(p->s->world);
+  at_rng_choose(&draw, p->n_clients, p->per_round, p->sampled);
+  p->n_stage = 0;
+  p->fig = (at_photon_figures){.checkpoint_seconds = p->fig.checkpoint_seconds};
+  for (int64_t i = 0; i < p->per_round; i++) {
+    /* a client with state is played where that is; the others are dealt in turn */
+    int64_t turn = p->own != NULL ? p->sampled[i] : i;
+    if (turn % size != rank) {
+      continue;
+    }
+    at_photon_stage *st = &p->stage[p->n_stage++];
+    const int64_t *fact = p->facts + p->sampled[i] * AT_FACT_COUNT;
+    st->id = p->sampled[i];
+    st->cursor = fact[AT_FACT_CURSOR];
+    st->moment_age = fact[AT_FACT_MOMENT_AGE];
+    st->report = (at_report){0};
+  }
+  return AT_OK;
+}
+
+static at_err sum_exact(at_photon *p, at_photon_pick pick, const double *weight, float *out) {
+  for (;;) {
+    at_exact_begin(p->exact);
+    for (int64_t i = 0; i < p->n_stage; i++) {
+      if (p->stage[i].report.valid != 0) {
+        at_exact_add(p->exact, p->stage[i].id, weight[i], pick(&p->stage[i]));
+      }
+    }
+    at_err err = at_exact_finish(p->exact, p->s->world, out);
+    if (err != AT_ERR_OVERFLOW) {
+      return err;
+    }
+    AT_TRY(at_exact_coarsen(p->exact, 8)); /* the terms are still here: add them on a coarser grid */
+  }
+}
+
+static at_err sum_fast(at_photon *p, at_photon_pick pick, const double *weight, float *out) {
+  memset(out, 0, (size_t)p->n * sizeof *out);
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    if (p->stage[i].report.valid != 0) {
+      p->local.vec->axpy(weight[i], p->n, pick(&p->stage[i]), out);
+    }
+  }
+  AT_TRY(at_comm_allreduce(p->s->world, AT_COMM_F32, AT_COMM_SUM, out, p->n));
+  return isfinite(p->local.vec->sumsq(p->n, out))
+             ? AT_OK
+             : AT_FAIL(AT_ERR_NONFINITE, "the mean over the clients is not finite");
+}
+
+at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out) {
+  bool exact = p->cfg->run.reduce == AT_REDUCE_EXACT;
+  int64_t bytes = p->n * (int64_t)(exact ? sizeof(int64_t) : sizeof(float));
+  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(bytes, (int)p->per_round);
+  return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
+}
+
+/* One row of the gathered table: a report and where the client stands now. */
+typedef struct report_row {
+  at_report report;
+  double cursor, moment_age;
+} report_row;
+
+at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports) {
+  report_row *local = NULL, *all = NULL;
+  int64_t *local_ids = NULL;
+  *ids = NULL;
+  *reports = NULL;
+  at_err err = at_alloc(&local, (size_t)p->n_stage, sizeof *local, "reports");
+  if (err == AT_OK) {
+    err = at_alloc(&local_ids, (size_t)p->n_stage, sizeof *local_ids, "reports");
+  }
+  AT_TRY_TO(err, done, at_comm_agree(p->s->world, err));
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    const at_photon_stage *st = &p->stage[i];
+    local_ids[i] = st->id;
+    local[i] = (report_row){st->report, (double)st->cursor, (double)st->moment_age};
+  }
+  at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);
+  err = at_comm_gather_by_id(p->s->world, p->n_stage, local_ids, sizeof *local / sizeof(double), (const double *)local,
+                             n, ids, (double **)&all);
+  at_comm_set_phase(p->s->world, before);
+  AT_TRY_TO(err, done, err);
+  err = at_comm_agree(p->s->world, at_alloc(reports, (size_t)*n, sizeof **reports, "reports"));
+  AT_TRY_TO(err, done, err);
+  for (int64_t i = 0; i < *n; i++) {
+    (*reports)[i] = all[i].report;
+    int64_t *fact = p->facts + (*ids)[i] * AT_FACT_COUNT;
+    if (all[i].report.valid != 0) {
+      fact[AT_FACT_CURSOR] = (int64_t)all[i].cursor;
+      fact[AT_FACT_MOMENT_AGE] = (int64_t)all[i].moment_age;
+      fact[AT_FACT_STEPS] += (int64_t)all[i].report.steps;
+      fact[AT_FACT_LAST_ROUND] = p->count.round + 1;
+    } else {
+      fact[AT_FACT_FAILURES]++;
+    }
+  }
+done:
+  at_free(local);
+  at_free(local_ids);
+  at_free(all);
+  return err;
+}
+
+/* Means over the valid reports, and the counters that follow from them. */
+void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
+  at_photon_figures *f = &p->fig;
+  double most_steps = 0, steps = 0, loss = 0, clip = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const at_report *r = &reports[i];
+    if (r->valid == 0) {
+      f->failures++;
+      continue;
+    }
+    f->clients++;
+    loss += r->loss_mean * r->steps;
+    clip += r->clip_fraction * r->steps;
+    steps += r->steps;
+    most_steps = fmax(most_steps, r->steps);
+    f->grad_norm_max = fmax(f->grad_norm_max, r->grad_norm_max);
+  }
+  f->train_loss = loss / steps;
+  f->clip_fraction = clip / steps;
+  p->count.steps += (int64_t)most_steps;
+  p->count.tokens += (int64_t)steps * p->cfg->batch * p->cfg->context;
+  f->lr = at_schedule_lr(&p->local.schedule, p->count.steps - 1);
+}

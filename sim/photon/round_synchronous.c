@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Data-parallel rounds: the clients' gradients are averaged at every step, one optimiser steps on the global model. */
+#include <math.h>
+#include <string.h>
+
+#include "sim/photon/photon.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/signals.h"
+
+/* State at the round's start, so that an interrupted round leaves no trace. */
+static void remember(at_photon *p, bool back) {
+  float *now[] = {p->theta, p->global_m, p->global_v};
+  for (int i = 0; i < 3; i++) {
+    float *kept = p->undo + i * p->n;
+    memcpy(back ? now[i] : kept, back ? kept : now[i], (size_t)p->n * sizeof(float));
+  }
+}
+
+/* The weighted gradients of this rank's clients go into the sum as soon as they are computed, so one buffer serves. */
+static at_err mean_gradient_exact(at_photon *p, double *loss) {
+  for (;;) {
+    at_exact_begin(p->exact);
+    for (int64_t i = 0; i < p->n_stage; i++) {
+      at_photon_stage *st = &p->stage[i];
+      int64_t cursor = st->cursor;
+      float *grad;
+      loss[i] = at_client_grad(&p->local, st->id, &cursor, p->theta, &grad);
+      at_exact_add(p->exact, st->id, 1.0 / (double)p->per_round, grad);
+    }
+    at_err err = at_exact_finish(p->exact, p->s->world, p->delta);
+    if (err != AT_ERR_OVERFLOW) {
+      return err;
+    }
+    AT_TRY(at_exact_coarsen(p->exact, 8)); /* the gradients are computed again: this is rare */
+  }
+}
+
+static at_err mean_gradient_fast(at_photon *p, double *loss) {
+  memset(p->delta, 0, (size_t)p->n * sizeof(float));
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    at_photon_stage *st = &p->stage[i];
+    int64_t cursor = st->cursor;
+    float *grad;
+    loss[i] = at_client_grad(&p->local, st->id, &cursor, p->theta, &grad);
+    p->local.vec->axpy(1.0 / (double)p->per_round, p->n, grad, p->delta);
+  }
+  AT_TRY(at_comm_allreduce(p->s->world, AT_COMM_F32, AT_COMM_SUM, p->delta, p->n));
+  return isfinite(p->local.vec->sumsq(p->n, p->delta)) ? AT_OK
+                                                       : AT_FAIL(AT_ERR_NONFINITE, "the mean gradient is not finite");
+}
+
+static void note_step(at_photon *p, int64_t step, const double *loss, at_step_info info) {
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    at_report *r = &p->stage[i].report;
+    p->stage[i].cursor += p->cfg->batch;
+    r->steps += 1;
+    r->loss_first = step == 0 ? loss[i] : r->loss_first;
+    r->loss_last = loss[i];
+    r->loss_mean += (loss[i] - r->loss_mean) / r->steps;
+    r->grad_norm_max = fmax(r->grad_norm_max, info.grad_norm);
+    r->clip_fraction += ((info.clipped ? 1 : 0) - r->clip_fraction) / r->steps;
+    r->skipped += info.skipped;
+    r->valid = 1;
+  }
+}
+
+static at_err take_steps(at_photon *p, double *loss) {
+  bool exact = p->cfg->run.reduce == AT_REDUCE_EXACT;
+  int64_t bytes = p->n * (int64_t)(exact ? sizeof(int64_t) : sizeof(float)), in_a_row = 0;
+  at_moments mom = {p->global_m, p->global_v, p->count.moment_age};
+  for (int64_t step = 0; step < p->cfg->steps; step++) {
+    at_err stop = at_signals_pending() ? AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in step %lld of round %lld",
+                                                 (long long)step, (long long)p->count.round + 1)
+                                       : AT_OK;
+    AT_TRY(at_comm_agree(p->s->world, stop));
+    at_err err = exact ? mean_gradient_exact(p, loss) : mean_gradient_fast(p, loss);
+    at_step_info info = {.skipped = true, .grad_norm = NAN};
+    if (err == AT_OK) {
+      at_fault_point(AT_FAULT_STEP);
+      info = at_optim_step(&p->local.optim, p->local.vec, at_schedule_lr(&p->local.schedule, p->count.steps + step),
+                           p->n, p->delta, p->theta, &mom);
+    } else if (err != AT_ERR_NONFINITE) {
+      return err;
+    }
+    in_a_row = info.skipped ? in_a_row + 1 : 0;
+    if (in_a_row >= AT_CLIENT_MAX_SKIPPED) {
+      return AT_FAIL(AT_ERR_NONFINITE, "%lld gradients in a row were not finite: lower local.lr", (long long)in_a_row);
+    }
+    p->fig.payload_bytes += (double)at_comm_allreduce_bytes(bytes, (int)p->per_round);
+    note_step(p, step, loss, info);
+  }
+  p->count.moment_age = mom.t;
+  return AT_OK;
+}
+
+static at_err finish_round(at_photon *p) {
+  int64_t n, *ids = NULL;
+  at_report *reports = NULL;
+  at_err err = at_photon_gather_reports(p, &n, &ids, &reports);
+  if (err == AT_OK) {
+    at_photon_count_round(p, n, reports);
+    p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
+    p->local.vec->sub(p->n, p->undo, p->theta, p->delta); /* the change over the whole round */
+    p->fig.step_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
+    p->fig.cosine = p->fig.consensus = NAN;
+  }
+  at_free(ids);
+  at_free(reports);
+  return err;
+}
+
+at_err at_photon_round_synchronous(at_photon *p) {
+  double *loss = NULL;
+  AT_TRY(at_photon_open_round(p));
+  AT_TRY(at_comm_agree(p->s->world, at_alloc(&loss, (size_t)p->n_stage, sizeof *loss, "losses")));
+  remember(p, false);
+  double start = at_clock_now_s();
+  at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_GRADIENT);
+  at_err err = take_steps(p, loss);
+  p->fig.train_seconds = at_clock_now_s() - start;
+  if (err == AT_OK) {
+    err = finish_round(p);
+  } else {
+    remember(p, true);
+  }
+  at_comm_set_phase(p->s->world, before);
+  at_free(loss);
+  return err;
+}

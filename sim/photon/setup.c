@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bringing a run up: data, model, buffers, folder; and taking it down. */
+#include <string.h>
+
+#include "sim/photon/photon.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+
+/* An allocation that counts towards the planned memory. */
+static at_err vector(at_photon *p, void *out, int64_t count, size_t size, const char *what) {
+  p->planned_bytes += (size_t)count * size;
+  return at_alloc(out, (size_t)count, size, what);
+}
+
+static bool owns_rows(const at_photon *p) {
+  return p->method->own_model || (p->cfg->moments == AT_MOMENTS_KEEP && !p->method->keeps_moments);
+}
+
+static bool stages_moments(const at_photon *p) {
+  return owns_rows(p) || p->cfg->moments == AT_MOMENTS_AVERAGE;
+}
+
+static at_err load_data(at_photon *p) {
+  const at_photon_cfg *c = p->cfg;
+  AT_TRY(at_corpus_load(&p->corpus, c->run.data));
+  p->planned_bytes += (size_t)p->corpus->data_bytes;
+  p->n_clients = c->clients > 0 ? c->clients : p->corpus->n_silos;
+  p->per_round = c->per_round > 0 ? c->per_round : p->n_clients;
+  if (p->per_round > p->n_clients) {
+    return AT_FAIL(AT_ERR_CONFIG, "fed.per_round = %lld, but the data set %s has %lld silos, one client each",
+                   (long long)p->per_round, c->run.data, (long long)p->n_clients);
+  }
+  p->quorum = c->quorum > 0 ? c->quorum : (p->per_round + 1) / 2;
+  p->streams = (at_streams){.corpus = p->corpus,
+                            .partition = c->partition,
+                            .n_clients = p->n_clients,
+                            .context = c->context,
+                            .seed = (uint64_t)c->run.seed};
+  return at_streams_check(&p->streams);
+}
+
+static at_err build_model(at_photon *p) {
+  const at_photon_cfg *c = p->cfg;
+  at_gpt gpt = at_photon_model(c, p->corpus->vocab);
+  AT_TRY(at_lm_task_create(&p->task, &gpt, (int)c->batch, (int)c->eval_batch, p->s->kernels));
+  p->planned_bytes += at_lm_task_bytes(p->task);
+  p->n = at_lm_task_layout(p->task)->count;
+  int64_t windows = c->batch > c->eval_batch ? c->batch : c->eval_batch;
+  AT_TRY(vector(p, &p->token_buffer, 2 * windows * c->context, sizeof(int32_t), "token buffers"));
+  int32_t *targets = p->token_buffer + windows * c->context;
+  p->local =
+      (at_local){.task = p->task,
+                 .vec = &p->s->kernels->vec,
+                 .streams = &p->streams,
+                 .optim = {.kind = c->optimizer,
+                           .beta1 = c->beta1,
+                           .beta2 = c->beta2,
+                           .eps = c->eps,
+                           .weight_decay = c->weight_decay,
+                           .clip = c->clip},
+                 .schedule = {.lr_max = c->lr, .final_fraction = c->lr_final, .warmup = c->warmup, .period = c->period},
+                 .tokens = p->token_buffer,
+                 .targets = targets};
+  p->eval = (at_evaluator){.corpus = p->corpus,
+                           .task = p->task,
+                           .split = AT_SPLIT_VALIDATION,
+                           .windows = c->eval_windows,
+                           .tokens = p->token_buffer,
+                           .targets = targets};
+  return at_evaluator_check(&p->eval);
+}
+
+static at_err allocate_exact(at_photon *p) {
+  const at_layout *l = at_lm_task_layout(p->task);
+  int64_t *offset;
+  AT_TRY(at_alloc(&offset, (size_t)l->n + 1, sizeof *offset, "tensor offsets"));
+  for (int i = 0; i < l->n; i++) {
+    offset[i] = l->tensor[i].offset;
+  }
+  offset[l->n] = l->count;
+  at_err err = at_exact_create(&p->exact, p->local.vec, l->n, offset, NULL, (int)p->cfg->grid_bits);
+  at_free(offset);
+  p->planned_bytes += (size_t)p->n * sizeof(int64_t);
+  return err;
+}
+
+static at_err allocate_replicated(at_photon *p) {
+  at_outer outer = at_photon_outer(p->cfg);
+  bool global = p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE;
+  AT_TRY(vector(p, &p->theta, p->n, sizeof(float), "parameters"));
+  AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
+  AT_TRY(vector(p, &p->outer_m, at_outer_vectors(&outer) > 0 ? p->n : 0, sizeof(float), "server momentum"));
+  AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, sizeof(float), "server second moment"));
+  AT_TRY(vector(p, &p->global_m, global ? p->n : 0, sizeof(float), "first moment"));
+  AT_TRY(vector(p, &p->global_v, global ? p->n : 0, sizeof(float), "second moment"));
+  AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? 3 * p->n : 0, sizeof(float), "state at the round's start"));
+  AT_TRY(vector(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
+  AT_TRY(vector(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
+  AT_TRY(vector(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
+  AT_TRY(vector(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
+  return allocate_exact(p);
+}
+
+/* Clients whose state stays here: every size-th one, so that the owner never changes. */
+static at_err allocate_rows(at_photon *p) {
+  int rank = at_comm_rank(p->s->world), size = at_comm_size(p->s->world);
+  if (!owns_rows(p)) {
+    return AT_OK;
+  }
+  p->n_own = (p->n_clients - rank + size - 1) / size;
+  AT_TRY(vector(p, &p->own, p->n_own, sizeof(int64_t), "own clients"));
+  for (int64_t i = 0; i < p->n_own; i++) {
+    p->own[i] = rank + i * size;
+  }
+  AT_TRY(vector(p, &p->row_m, p->n_own * p->n, sizeof(float), "first moments of the clients"));
+  AT_TRY(vector(p, &p->row_v, p->n_own * p->n, sizeof(float), "second moments of the clients"));
+  if (p->method->own_model) {
+    AT_TRY(vector(p, &p->row_w, p->n_own * p->n, sizeof(float), "models of the clients"));
+  }
+  return AT_OK;
+}
+
+static at_err allocate_stages(at_photon *p) {
+  int size = at_comm_size(p->s->world);
+  p->stage_cap = (p->per_round + size - 1) / size;
+  if (owns_rows(p)) { /* the sampled ones may all live here */
+    p->stage_cap = p->n_own < p->per_round ? p->n_own : p->per_round;
+  }
+  AT_TRY(vector(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
+  AT_TRY(vector(p, &p->shared_m, p->n, sizeof(float), "local first moment"));
+  AT_TRY(vector(p, &p->shared_v, p->n, sizeof(float), "local second moment"));
+  for (int64_t i = 0; i < p->stage_cap && !p->method->keeps_moments; i++) {
+    at_photon_stage *st = &p->stage[i];
+    AT_TRY(vector(p, &st->w, p->n, sizeof(float), "client parameters"));
+    st->m = p->shared_m;
+    st->v = p->shared_v;
+    if (stages_moments(p)) {
+      AT_TRY(vector(p, &st->m, p->n, sizeof(float), "client first moment"));
+      AT_TRY(vector(p, &st->v, p->n, sizeof(float), "client second moment"));
+    }
+  }
+  return AT_OK;
+}
+
+static void start_values(at_photon *p, at_opts *set) {
+  at_outer outer = at_photon_outer(p->cfg);
+  at_layout_init(at_lm_task_layout(p->task), (uint64_t)p->cfg->run.seed, p->theta);
+  at_outer_start(&outer, p->n, p->theta, p->outer_m, p->outer_v);
+  for (int64_t i = 0; p->row_w != NULL && i < p->n_own; i++) {
+    memcpy(p->row_w + i * p->n, p->theta, (size_t)p->n * sizeof(float));
+  }
+  p->count.isa = p->s->pin.isa;
+  p->count.threads = p->s->pin.threads;
+  p->count.config_hash = (int64_t)at_opts_hash(set);
+}
+
+static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
+  at_comm *world = p->s->world;
+  AT_TRY(at_run_open(&p->run, world, p->cfg->run.run, resume ? AT_RUN_RESUME : AT_RUN_NEW));
+  char *yaml = NULL;
+  int64_t length;
+  at_err err = at_config_text(set, &yaml, &length);
+  AT_TRY_TO(err, done, at_comm_agree(world, err));
+  AT_TRY_TO(err, done, at_provenance_create(&p->prov, world, yaml, at_isa_name(p->s->pin.isa), p->s->pin.threads));
+  if (!resume) {
+    AT_TRY_TO(err, done, at_run_write_config(p->run, world, yaml));
+  }
+  AT_TRY_TO(err, done, at_comm_agree(world, at_log_open_file(p->s->log, at_run_path(p->run, "log.txt"))));
+done:
+  at_free(yaml);
+  return err;
+}
+
+/* What one rank can do by itself; the ranks agree afterwards. */
+static at_err create_local(at_photon *p, at_opts *set) {
+  AT_TRY(load_data(p));
+  AT_TRY(build_model(p));
+  AT_TRY(allocate_replicated(p));
+  AT_TRY(allocate_rows(p));
+  AT_TRY(allocate_stages(p));
+  start_values(p, set);
+  return AT_OK;
+}
+
+at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume) {
+  *out = NULL;
+  at_photon *p;
+  AT_TRY(at_comm_agree(s->world, at_alloc(&p, 1, sizeof *p, "run")));
+  p->s = s;
+  p->cfg = cfg;
+  p->method = &at_photon_methods[cfg->method];
+  p->rss_before = at_process_rss_bytes();
+  at_err err;
+  AT_TRY_TO(err, failed, at_comm_agree(s->world, create_local(p, set)));
+  AT_TRY_TO(err, failed, open_folder(p, set, resume));
+  AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p)));
+  if (resume) {
+    AT_TRY_TO(err, failed, at_photon_restore(p));
+  }
+  *out = p;
+  return AT_OK;
+failed:
+  at_photon_destroy(p);
+  return err;
+}
+
+void at_photon_destroy(at_photon *p) {
+  if (p == NULL) {
+    return;
+  }
+  for (int64_t i = 0; p->stage != NULL && i < p->stage_cap; i++) {
+    at_free(p->stage[i].w);
+    if (p->stage[i].m != p->shared_m) {
+      at_free(p->stage[i].m);
+      at_free(p->stage[i].v);
+    }
+  }
+  void *blocks[] = {p->token_buffer, p->theta,    p->delta,    p->outer_m,   p->outer_v, p->global_m, p->global_v,
+                    p->undo,         p->facts,    p->own,      p->row_w,     p->row_m,   p->row_v,    p->sampled,
+                    p->stage,        p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    at_free(blocks[i]);
+  }
+  at_exact_destroy(p->exact);
+  at_lm_task_destroy(p->task);
+  at_corpus_destroy(p->corpus);
+  at_metrics_destroy(p->metrics);
+  at_provenance_destroy(p->prov);
+  at_run_close(p->run);
+  at_free(p);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state of a run as a list of checkpoint items: one list writes and reads. */
+#include "sim/photon/photon.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+
+enum { MAX_ITEMS = 16 };
+
+typedef struct item_list {
+  at_photon *p;
+  at_ckpt_item item[MAX_ITEMS];
+  int n;
+} item_list;
+
+static void add_vector(item_list *l, const char *path, float *data, const char *description) {
+  l->item[l->n++] = (at_ckpt_item){
+      .desc =
+          {.path = path, .type = AT_H5_F32, .ndims = 1, .dims = {l->p->n}, .units = "1", .description = description},
+      .kind = AT_CKPT_REPLICATED,
+      .data = data,
+      .layout = at_lm_task_layout(l->p->task)};
+}
+
+static void add_numbers(item_list *l, const char *path, int64_t *data, int64_t rows, int64_t columns,
+                        const char *description) {
+  l->item[l->n++] = (at_ckpt_item){.desc = {.path = path,
+                                            .type = AT_H5_I64,
+                                            .ndims = 2,
+                                            .dims = {rows, columns},
+                                            .units = "1",
+                                            .description = description},
+                                   .kind = AT_CKPT_REPLICATED,
+                                   .data = data};
+}
+
+static void add_rows(item_list *l, const char *path, float *data, const char *description) {
+  l->item[l->n++] = (at_ckpt_item){.desc = {.path = path,
+                                            .type = AT_H5_F32,
+                                            .ndims = 2,
+                                            .dims = {l->p->n_clients, l->p->n},
+                                            .units = "1",
+                                            .description = description},
+                                   .kind = AT_CKPT_ROWS,
+                                   .data = data,
+                                   .n_local = l->p->n_own,
+                                   .ids = l->p->own};
+}
+
+static void list_items(item_list *l, at_photon *p) {
+  at_outer outer = at_photon_outer(p->cfg);
+  l->p = p;
+  l->n = 0;
+  add_vector(l, "/model/theta", p->theta, "Parameters of the global model.");
+  if (at_outer_vectors(&outer) > 0) {
+    add_vector(l, "/outer/m", p->outer_m, "First state vector of the server optimiser.");
+  }
+  if (at_outer_vectors(&outer) > 1) {
+    add_vector(l, "/outer/v", p->outer_v, "Second state vector of the server optimiser.");
+  }
+  if (p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE) {
+    add_vector(l, "/local/m", p->global_m, "First moment that goes with the global model.");
+    add_vector(l, "/local/v", p->global_v, "Second moment that goes with the global model.");
+  }
+  if (p->row_w != NULL) {
+    add_rows(l, "/clients/theta", p->row_w, "Parameters of every client's own model.");
+  }
+  if (p->row_m != NULL) {
+    add_rows(l, "/clients/m", p->row_m, "First moment of every client.");
+    add_rows(l, "/clients/v", p->row_v, "Second moment of every client.");
+  }
+  add_numbers(l, "/clients/facts", p->facts, p->n_clients, AT_FACT_COUNT,
+              "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
+  add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
+              "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
+              "set, threads, configuration hash.");
+  add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
+              "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+}
+
+at_err at_photon_save(at_photon *p) {
+  item_list l;
+  list_items(&l, p);
+  double start = at_clock_now_s();
+  at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_CHECKPOINT);
+  at_err err =
+      at_ckpt_write(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+  at_comm_set_phase(p->s->world, before);
+  p->fig.checkpoint_seconds = at_clock_now_s() - start;
+  return err;
+}
+
+/* A run goes on only as what it was. */
+static at_err check_identity(const at_photon_counters *now, const at_photon_counters *was) {
+  if (was->config_hash != now->config_hash) {
+    return AT_FAIL(AT_ERR_STATE, "the checkpoint was written under another configuration: put config.yaml back, or "
+                                 "start a new run");
+  }
+  if (was->isa != now->isa) {
+    return AT_FAIL(AT_ERR_STATE, "the run began with instruction set %s, this process uses %s: set ATOLL_ISA=%s",
+                   at_isa_name((at_isa)was->isa), at_isa_name((at_isa)now->isa), at_isa_name((at_isa)was->isa));
+  }
+  if (was->threads != now->threads) {
+    return AT_FAIL(AT_ERR_STATE,
+                   "the run began with %lld threads per rank, this process has %lld: set "
+                   "ATOLL_THREADS=%lld",
+                   (long long)was->threads, (long long)now->threads, (long long)was->threads);
+  }
+  return AT_OK;
+}
+
+at_err at_photon_restore(at_photon *p) {
+  at_photon_counters now = p->count;
+  int64_t n_rounds = 0, *rounds = NULL, loaded = 0;
+  at_err err = AT_OK;
+  if (at_comm_rank(p->s->world) == 0) {
+    err = at_ckpt_list(at_run_folder(p->run), &n_rounds, &rounds);
+    at_free(rounds);
+  }
+  AT_TRY(at_comm_agree(p->s->world, err));
+  AT_TRY(at_comm_bcast(p->s->world, 0, &n_rounds, sizeof n_rounds));
+  if (n_rounds == 0) { /* stopped before its first checkpoint: begin again */
+    at_log_info(p->s->log, "resume", "no checkpoint yet, starting from round 0");
+    return AT_OK;
+  }
+  item_list l;
+  list_items(&l, p);
+  AT_TRY(at_ckpt_load(p->run, p->s->world, p->s->log, -1, l.n, l.item, &loaded));
+  AT_TRY(check_identity(&now, &p->count));
+  if (p->metrics != NULL) {
+    err = at_metrics_load(p->metrics, loaded);
+  }
+  AT_TRY(at_comm_agree(p->s->world, err));
+  at_log_info(p->s->log, "resume", "round = %lld, steps = %lld, tokens = %lld", (long long)p->count.round,
+              (long long)p->count.steps, (long long)p->count.tokens);
+  return AT_OK;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What every command works with, and what a system must offer to be one row of the table in sim/systems.c. */
+#ifndef AT_SIM_SESSION_H
+#define AT_SIM_SESSION_H
+
+#include "kernels/kernels.h"
+#include "src/base/isa.h"
+#include "src/base/log.h"
+#include "src/base/options.h"
+#include "src/comm/comm.h"
+
+/* The process: made by main, borrowed by everybody else. */
+typedef struct at_session {
+  at_comm *world;
+  at_log *log;
+  const at_kernels *kernels;
+  at_pin pin;
+} at_session;
+
+/* Keys that every system has. */
+typedef struct at_run_cfg {
+  char *system, *run, *data;
+  int64_t seed, checkpoint_every, checkpoint_keep;
+  int reduce, log_level;
+} at_run_cfg;
+enum { AT_REDUCE_EXACT, AT_REDUCE_FAST };
+extern const at_opt_table at_run_table;
+
+typedef struct at_system {
+  const char *name, *summary;
+  size_t cfg_bytes;              /* size of its configuration struct, which begins with an at_run_cfg */
+  const at_opt_table *tables[8]; /* besides at_run_table; NULL-terminated; fields in the same struct */
+  /* Settle what depends on several keys, and refuse what cannot be; rank 0 only, cfg is filled. */
+  at_err (*resolve)(at_opts *set, void *cfg);
+  /* Do it.  Collective. */
+  at_err (*run)(at_session *s, at_opts *set, void *cfg, bool resume);
+} at_system;
+
+const at_system *at_system_find(const char *name); /* NULL if there is none */
+const at_system *at_system_at(int i);              /* NULL past the last */
+
+/* `atoll SYSTEM CONFIG.yaml [key=value ...]`.  Rank 0 reads, all ranks get the resolved values.  Collective. */
+at_err at_system_main(at_session *s, const at_system *system, int argc, char **argv);
+/* `atoll resume RUN`. */
+at_err at_resume_main(at_session *s, int argc, char **argv);
+/* The resolved configuration as YAML, zero-terminated; *length without the zero; at_free.  Not collective. */
+at_err at_config_text(const at_opts *set, char **text, int64_t *length);
+/* Keys, defaults and one sentence each. */
+at_err at_system_help(const at_system *system, FILE *out);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of systems, and how any of them is configured, started and resumed. */
+#include <string.h>
+
+#include "sim/photon/photon.h"
+#include "sim/session.h"
+#include "src/base/alloc.h"
+#include "src/store/run.h"
+
+static const char *const reduce_names[] = {"exact", "fast", NULL};
+static const char *const log_names[] = {"error", "warn", "info", "debug", NULL};
+
+static const at_opt run_rows[] = {
+    AT_OPT_STR(at_run_cfg, system, "system", "", "The system that this configuration is for."),
+    AT_OPT_STR(at_run_cfg, run, "run", "runs/latest", "Folder of the run: configuration, metrics, checkpoints, log.",
+               .is_volatile = true),
+    AT_OPT_STR(at_run_cfg, data, "data", NULL, "Federated data set (HDF5), as made by `atoll data`.",
+               .is_volatile = true),
+    AT_OPT_INT(at_run_cfg, seed, "seed", "1", 0, 9e15, "", "Decides every random number of the run."),
+    AT_OPT_ENUM(at_run_cfg, reduce, "reduce", "exact", reduce_names,
+                "Sums over clients: exact (same bytes on any number of ranks) or fast (f32, half the bytes)."),
+    AT_OPT_INT(at_run_cfg, checkpoint_every, "checkpoint.every", "1", 1, 1e9, "rounds",
+               "Rounds between two checkpoints.", .is_volatile = true),
+    AT_OPT_INT(at_run_cfg, checkpoint_keep, "checkpoint.keep", "2", 0, 1e9, "files",
+               "How many of the newest checkpoints stay; 0 keeps all.", .is_volatile = true),
+    AT_OPT_ENUM(at_run_cfg, log_level, "log.level", "info", log_names, "What is told on the terminal.",
+                .is_volatile = true),
+};
+const at_opt_table at_run_table = AT_OPT_TABLE("Run", run_rows);
+
+static const at_system *const systems[] = {&at_photon_system};
+
+const at_system *at_system_at(int i) {
+  return i < (int)(sizeof systems / sizeof systems[0]) ? systems[i] : NULL;
+}
+
+const at_system *at_system_find(const char *name) {
+  for (int i = 0; at_system_at(i) != NULL; i++) {
+    if (strcmp(at_system_at(i)->name, name) == 0) {
+      return at_system_at(i);
+    }
+  }
+  return NULL;
+}
+
+static at_err build_options(const at_system *system, at_opts **set, void **cfg) {
+  *set = NULL;
+  AT_TRY(at_alloc(cfg, 1, system->cfg_bytes, "configuration"));
+  AT_TRY(at_opts_create(set));
+  AT_TRY(at_opts_add(*set, &at_run_table, *cfg));
+  for (int i = 0; system->tables[i] != NULL; i++) {
+    AT_TRY(at_opts_add(*set, system->tables[i], *cfg));
+  }
+  return AT_OK;
+}
+
+at_err at_system_help(const at_system *system, FILE *out) {
+  at_opts *set = NULL;
+  void *cfg = NULL;
+  at_err err = build_options(system, &set, &cfg);
+  if (err == AT_OK) {
+    fprintf(out,
+            "Usage: atoll %s CONFIG.yaml [key=value ...]\n\n%s\n\nRun it on several ranks with `mpirun -n RANKS atoll "
+            "%s ...` or `srun --mpi=pmix atoll %s ...`;\nCONFIG.yaml may be - for no file.  Stop it with SIGUSR1 or "
+            "SIGTERM: it saves itself and `atoll resume RUN` goes on.\n\n",
+            system->name, system->summary, system->name, system->name);
+    at_opts_print_help(set, out);
+  }
+  at_opts_destroy(set);
+  at_free(cfg);
+  return err;
+}
+
+/* Rank 0's part: read everything, settle it. */
+static at_err read_options(const at_system *system, at_opts *set, void *cfg, int argc, char **argv) {
+  if (strcmp(argv[0], "-") != 0) {
+    AT_TRY(at_opts_load_file(set, argv[0]));
+  }
+  for (int i = 1; i < argc; i++) {
+    AT_TRY(at_opts_set(set, argv[i]));
+  }
+  at_run_cfg *run = cfg;
+  if (run->system[0] != '\0' && strcmp(run->system, system->name) != 0) {
+    return at_opts_reject(set, "system", "this configuration is not for `atoll %s`", system->name);
+  }
+  if (run->system[0] == '\0') {
+    char text[64];
+    snprintf(text, sizeof text, "system=%s", system->name);
+    AT_TRY(at_opts_set(set, text));
+  }
+  AT_TRY(at_opts_check(set));
+  return system->resolve(set, cfg);
+}
+
+at_err at_config_text(const at_opts *set, char **text, int64_t *length) {
+  *text = NULL;
+  FILE *f = tmpfile();
+  if (f == NULL) {
+    return AT_FAIL(AT_ERR_FILE, "no temporary file for the resolved configuration: set TMPDIR to a writable folder");
+  }
+  at_err err = at_opts_print_yaml(set, f);
+  *length = ftell(f);
+  if (err == AT_OK) {
+    err = at_alloc(text, (size_t)*length + 1, 1, "resolved configuration");
+  }
+  rewind(f);
+  if (err == AT_OK && fread(*text, 1, (size_t)*length, f) != (size_t)*length) {
+    err = AT_FAIL(AT_ERR_FILE, "the resolved configuration could not be read back from a temporary file");
+  }
+  fclose(f);
+  return err;
+}
+
+/* It travels from rank 0 to the others. */
+static at_err share_options(at_session *s, at_opts *set) {
+  char *text = NULL;
+  int64_t length = 0;
+  bool root = at_comm_rank(s->world) == 0;
+  at_err err = root ? at_config_text(set, &text, &length) : AT_OK;
+  AT_TRY_TO(err, done, at_comm_agree(s->world, err));
+  AT_TRY_TO(err, done, at_comm_bcast(s->world, 0, &length, sizeof length));
+  err = root ? AT_OK : at_alloc(&text, (size_t)length + 1, 1, "resolved configuration");
+  AT_TRY_TO(err, done, at_comm_agree(s->world, err));
+  AT_TRY_TO(err, done, at_comm_bcast(s->world, 0, text, length));
+  err = root ? AT_OK : at_opts_load_text(set, "resolved configuration", text, (size_t)length);
+  err = at_comm_agree(s->world, err);
+done:
+  at_free(text);
+  return err;
+}
+
+static at_err run_system(at_session *s, const at_system *system, int argc, char **argv, bool resume) {
+  at_opts *set = NULL;
+  void *cfg = NULL;
+  at_err err = build_options(system, &set, &cfg);
+  if (err == AT_OK && at_comm_rank(s->world) == 0) {
+    err = read_options(system, set, cfg, argc, argv);
+  }
+  err = at_comm_agree(s->world, err);
+  if (err == AT_OK) {
+    err = share_options(s, set);
+  }
+  if (err == AT_OK) {
+    err = system->run(s, set, cfg, resume);
+  }
+  at_opts_destroy(set);
+  at_free(cfg);
+  return err;
+}
+
+at_err at_system_main(at_session *s, const at_system *system, int argc, char **argv) {
+  if (argc >= 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {
+    return at_comm_rank(s->world) == 0 ? at_system_help(system, stdout) : AT_OK;
+  }
+  if (argc < 1) {
+    return AT_FAIL(AT_ERR_ARG, "atoll %s needs a configuration file (or - for none), then key=value ...; try --help",
+                   system->name);
+  }
+  return run_system(s, system, argc, argv, false);
+}
+
+/* The system that a run's config.yaml is for; only that key is looked at. */
+static at_err system_of(const char *path, const at_system **out) {
+  char line[256];
+  FILE *f = fopen(path, "r");
+  *out = NULL;
+  if (f == NULL) {
+    return AT_FAIL(AT_ERR_FILE, "%s cannot be read: give the folder of a run (it holds config.yaml)", path);
+  }
+  while (*out == NULL && fgets(line, sizeof line, f) != NULL) {
+    char name[64];
+    if (sscanf(line, "system: \"%63[^\"]\"", name) == 1 || sscanf(line, "system: %63s", name) == 1) {
+      *out = at_system_find(name);
+    }
+  }
+  fclose(f);
+  return *out != NULL ? AT_OK : AT_FAIL(AT_ERR_FORMAT, "%s names no system of this program", path);
+}
+
+at_err at_resume_main(at_session *s, int argc, char **argv) {
+  if (argc != 1 || argv[0][0] == '-') {
+    return AT_FAIL(AT_ERR_ARG, "Usage: atoll resume RUN   (go on from the newest good checkpoint of the folder RUN)");
+  }
+  char path[4096], override[4200];
+  snprintf(path, sizeof path, "%s/config.yaml", argv[0]);
+  snprintf(override, sizeof override, "run=%s", argv[0]); /* the folder may have moved */
+  const at_system *system;
+  AT_TRY(system_of(path, &system));
+  return run_system(s, system, 2, (char *[]){path, override}, true);
+}
