@@ -105,7 +105,8 @@ clang: ## build program and tests with clang
 
 SANITIZE  = +$(Q)OMPI_CC=$(2) $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1)-$(2) unit \
               OPT="-O1 -g -fsanitize=$(3) -fno-sanitize-recover=all -fno-omit-frame-pointer" && \
-            ASAN_OPTIONS=allocator_may_return_null=1 tests/run -b $(BUILD)/$(1)-$(2) unit/
+            ASAN_OPTIONS=allocator_may_return_null=1 LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+              tests/run -b $(BUILD)/$(1)-$(2) unit/
 
 asan: ## run the unit tests under the address sanitizer, gcc's and clang's
 	$(call SANITIZE,asan,gcc,address)
