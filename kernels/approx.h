@@ -195,10 +195,7 @@ static inline double at_erf_f64(double x) {
     return x;
   }
   const double a = fabs(x);
-  if (a <= 1.0) {
-    return at_erf_series(x);
-  }
-  return copysign(a > 6.0 ? 1.0 : 1.0 - at_erfc_tail(a), x);
+  return copysign(a <= 1.0 ? at_erf_series(a) : a > 6.0 ? 1.0 : 1.0 - at_erfc_tail(a), x);
 }
 
 static inline double at_erfc_f64(double x) {

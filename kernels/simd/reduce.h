@@ -48,13 +48,23 @@ static void sum_rows_chunk(int64_t mid, int64_t n, const float *x, float *out, i
   }
 }
 
+/* A long row by chunks, whose sums are added in double. */
+static float sum_long_row(int64_t n, const float *x) {
+  enum { LONG = 4096 };
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i += LONG) {
+    sum += (double)at_row_sum(n - i < LONG ? n - i : LONG, x + i);
+  }
+  return (float)sum;
+}
+
 void AT_SIMD(reduce_sum)(const at_kcall *k) {
   const int64_t outer = k->dim[0], mid = k->dim[1], inner = k->dim[2];
   const float *x = k->in[0];
   float *out = k->out[0];
   for (int64_t o = 0; o < outer; o++, x += mid * inner, out += inner) {
     if (inner == 1) {
-      *out = at_row_sum(mid, x);
+      *out = sum_long_row(mid, x);
     } else if (mid == 0) {
       memset(out, 0, (size_t)inner * sizeof *out);
     } else {
