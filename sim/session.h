@@ -34,6 +34,7 @@ typedef struct at_system {
   at_err (*resolve)(at_opts *set, void *cfg);
   /* Do it.  Collective. */
   at_err (*run)(at_session *s, at_opts *set, void *cfg, bool resume);
+  void (*list)(FILE *out); /* its methods, a line each */
 } at_system;
 
 const at_system *at_system_find(const char *name); /* NULL if there is none */

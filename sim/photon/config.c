@@ -157,6 +157,12 @@ at_outer at_photon_outer(const at_photon_cfg *c) {
                     .eps = c->outer_eps};
 }
 
+static void list_methods(FILE *out) {
+  for (int i = 0; i < AT_PHOTON_METHOD_COUNT; i++) {
+    fprintf(out, "    method=%-12s %s\n", at_photon_methods[i].name, at_photon_methods[i].summary);
+  }
+}
+
 const at_system at_photon_system = {
     .name = "photon",
     .summary = "Federated pre-training of a decoder-only language model across silos.",
@@ -164,6 +170,7 @@ const at_system at_photon_system = {
     .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &eval_table},
     .resolve = resolve,
     .run = at_photon_run,
+    .list = list_methods,
 };
 
 const at_photon_method_row at_photon_methods[AT_PHOTON_METHOD_COUNT] = {

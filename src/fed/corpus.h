@@ -9,15 +9,14 @@
 
 #include <stdint.h>
 
+#include "data/dataset.h"
 #include "src/base/status.h"
 
 typedef struct at_tokens {
   void *data; /* owned by the corpus */
-  int width;  /* bytes a token: 1 or 2 */
+  int width;  /* bytes a token: 1 (u8) or 4 (i32) */
   int64_t n;
 } at_tokens;
-
-typedef enum at_split { AT_SPLIT_TRAIN, AT_SPLIT_VALIDATION, AT_SPLIT_TEST, AT_SPLIT_COUNT } at_split;
 
 typedef struct at_silo {
   char *name;
