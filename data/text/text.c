@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `atoll data text`: options, the loop over silos, reading shared by the ranks, writing by rank 0. */
+#include "data/text/text.h"
+
+#include <string.h>
+
+#include "data/text/reader.h"
+#include "data/text/text_internal.h"
+#include "src/base/alloc.h"
+#include "src/base/progress.h"
+#include "src/store/provenance.h"
+
+static const char *const tokenizers[] = {"byte", NULL};
+
+static const at_opt option_rows[] = {
+    AT_OPT_STR(at_text_cfg, dir, "dir", "", "Folder that jobs/fetch-text filled with packages.", .is_volatile = true),
+    AT_OPT_BOOL(at_text_cfg, system, "system", "false", "Read what is installed on this machine instead."),
+    AT_OPT_LIST(at_text_cfg, silos, "silos", "all",
+                "Silos of the table: all, small (en, es, tr, uk), or their names; what is not there is left out of all "
+                "and small."),
+    AT_OPT_LIST(
+        at_text_cfg, silo, "silo", "",
+        "Silos of your own, NAME:PATH[,PATH...],...: files and folders of manual pages, POD, HTML, XML or text."),
+    AT_OPT_F64(at_text_cfg, validation, "validation", "0.05", 0, 0.5, "", "Fraction of documents for validation."),
+    AT_OPT_F64(at_text_cfg, test, "test", "0.05", 0, 0.5, "", "Fraction of documents for testing."),
+    AT_OPT_BYTES(at_text_cfg, max_bytes, "max_bytes_per_silo", "0", 0, 1e12,
+                 "Most text per silo, whole documents; 0: all there is."),
+    AT_OPT_INT(at_text_cfg, seed, "seed", "0", 0, 9007199254740992.0, "", "Decides which documents go where."),
+    AT_OPT_ENUM(at_text_cfg, tokenizer, "tokenizer", "byte", tokenizers, "How text becomes tokens."),
+};
+static const at_opt_table option_table = AT_OPT_TABLE("Text data set", option_rows);
+
+typedef struct summary {
+  const char *name;
+  at_text_counts counts;
+  int64_t documents, duplicates, untranslated, bytes[AT_TEXT_SPLITS];
+} summary;
+
+typedef struct build {
+  const at_data_args *args;
+  at_text_cfg cfg;
+  at_opts *opts;
+  at_silo_list list;
+  at_hashset english; /* rank 0: paragraphs of the English pages */
+  bool have_english;
+  at_h5 *file; /* rank 0 */
+  at_progress *progress;
+  int64_t bytes;  /* of text so far */
+  summary *built; /* owned; rank 0 */
+  int64_t n_built;
+} build;
+
+/* The pages that translations are compared with. */
+static bool is_english(const at_silo *silo) {
+  return silo->row != NULL && strcmp(silo->row->name, "en") == 0;
+}
+
+at_err at_data_text_print_help(FILE *out) {
+  at_text_cfg cfg;
+  at_opts *opts;
+  AT_TRY(at_opts_create(&opts));
+  at_err err = at_opts_add(opts, &option_table, &cfg);
+  if (err == AT_OK) {
+    at_opts_print_help(opts, out);
+    fprintf(out, "\nSilos of the table:\n");
+    for (const at_silo_row *row = at_silo_rows; row->name != NULL; row++) {
+      fprintf(out, "  %-10s %s\n", row->name, row->help);
+    }
+    fprintf(out, "\nReaders of your own files:\n");
+    for (const at_text_reader *r = at_text_readers; r->name != NULL; r++) {
+      fprintf(out, "  %-10s %s\n", r->name, r->help);
+    }
+  }
+  at_opts_destroy(opts);
+  return err;
+}
+
+/* Every rank has the same arguments and gets the same values or the same failure. */
+static at_err read_options(build *b) {
+  AT_TRY(at_opts_create(&b->opts));
+  AT_TRY(at_opts_add(b->opts, &option_table, &b->cfg));
+  for (int i = 0; i < b->args->n_assignments; i++) {
+    AT_TRY(at_opts_set(b->opts, b->args->assignments[i]));
+  }
+  AT_TRY(at_opts_check(b->opts));
+  bool table = b->cfg.system || b->cfg.dir[0] != 0;
+  if (!table && b->cfg.silo.count == 0) {
+    return AT_FAIL(AT_ERR_CONFIG,
+                   "no source of text was named: fetch packages with 'jobs/fetch-text DIR small' and add "
+                   "dir=DIR; or, without a network, add system=true for the pages of this machine; or "
+                   "silo=NAME:PATH for texts of your own");
+  }
+  if (b->cfg.system && b->cfg.dir[0] != 0) {
+    return at_opts_reject(b->opts, "system", "dir is given too; give one of them");
+  }
+  if (b->cfg.validation + b->cfg.test > 0.9) {
+    return at_opts_reject(b->opts, "validation", "with test it leaves less than a tenth for training");
+  }
+  const at_strlist none = {0};
+  return at_silo_list_create(&b->list, table ? &b->cfg.silos : &none, &b->cfg.silo);
+}
+
+/* Rank 0 finds the files of a silo, everybody gets the list.  Collective. */
+static at_err share_files(build *b, const at_silo *silo, at_silo_files *files) {
+  at_comm *world = b->args->world;
+  at_err err = AT_OK;
+  int rank = at_comm_rank(world);
+  if (rank == 0) {
+    err = at_silo_files_find(files, silo, b->cfg.system ? "" : b->cfg.dir, "");
+  }
+  AT_TRY(at_comm_agree(world, err));
+  int64_t n = (int64_t)files->text.len;
+  AT_TRY(at_comm_bcast(world, 0, &n, sizeof n));
+  if (rank != 0 && at_bytes_reserve(&files->text, (size_t)n)) {
+    files->text.len = (size_t)n;
+  }
+  AT_TRY(at_comm_agree(world, files->text.err));
+  AT_TRY(at_comm_bcast(world, 0, files->text.data, n));
+  return at_comm_agree(world, rank == 0 ? AT_OK : at_silo_files_index(files));
+}
+
+/* Read this rank's share: a run of files, cut by bytes. */
+static at_err read_share(build *b, const at_silo *silo, const at_silo_files *files, at_text_sink *sink) {
+  const at_silo_row *row = silo->row;
+  const at_text_reader *reader = row != NULL ? at_text_reader_find(row->reader) : NULL;
+  int64_t rank = at_comm_rank(b->args->world), size = at_comm_size(b->args->world), before = 0;
+  for (int64_t i = 0; i < files->count; i++) {
+    const at_silo_file *f = &files->item[i];
+    int64_t owner = files->bytes > 0 ? (int64_t)((double)before / (double)files->bytes * (double)size) : 0;
+    before += f->bytes;
+    if (owner == rank) {
+      AT_TRY(at_text_read_file(reader, f->path, f->name, row != NULL ? row->language : "", sink));
+    }
+  }
+  return at_text_sink_error(sink);
+}
+
+/* Documents of all ranks to rank 0, in the order of the files.  Collective. */
+static at_err gather(build *b, const at_text_sink *sink, at_bytes *packed, at_text_counts *counts) {
+  at_comm *world = b->args->world;
+  int64_t *bytes = NULL, both[2] = {sink->files, sink->skipped};
+  int size = at_comm_size(world);
+  at_err err = at_comm_agree(world, at_alloc(&bytes, (size_t)size, sizeof *bytes, "gather counts"));
+  if (err == AT_OK) {
+    err = at_comm_allgather_i64(world, (int64_t)sink->packed.len, bytes);
+  }
+  if (err == AT_OK) {
+    int64_t total = 0;
+    for (int r = 0; r < size; r++) {
+      total += bytes[r];
+    }
+    if (at_comm_rank(world) == 0 && at_bytes_reserve(packed, (size_t)total)) {
+      packed->len = (size_t)total;
+    }
+    err = at_comm_agree(world, packed->err);
+  }
+  if (err == AT_OK) {
+    err = at_comm_gatherv(world, 0, sink->packed.data, packed->data, bytes);
+  }
+  if (err == AT_OK) {
+    err = at_comm_allreduce(world, AT_COMM_I64, AT_COMM_SUM, both, 2);
+  }
+  *counts = (at_text_counts){.files = both[0], .skipped = both[1]};
+  at_free(bytes);
+  return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
+}
+
+static void note_silo(build *b, const at_silo *silo, const at_text_silo *text, const at_text_counts *counts) {
+  summary *s = &b->built[b->n_built++];
+  *s = (summary){.name = silo->name,
+                 .counts = *counts,
+                 .documents = text->documents,
+                 .duplicates = text->duplicates,
+                 .untranslated = text->foreign};
+  for (int i = 0; i < AT_TEXT_SPLITS; i++) {
+    s->bytes[i] = (int64_t)text->split[i].len;
+    b->bytes += s->bytes[i];
+  }
+}
+
+/* What was built, once the progress line is out of the way. */
+static void report(const build *b) {
+  at_log *log = b->args->log;
+  const bool wanted[AT_TEXT_SPLITS] = {true, b->cfg.validation > 0, b->cfg.test > 0};
+  static const char *const name[AT_TEXT_SPLITS] = {"training", "validation", "test"};
+  for (int64_t i = 0; i < b->n_built; i++) {
+    const summary *s = &b->built[i];
+    at_log_info(log, "data",
+                "silo = %s, files = %lld, documents = %lld, train_MB = %.2f, validation_MB = %.2f, test_MB = %.2f, "
+                "duplicates = %lld, untranslated = %lld",
+                s->name, (long long)s->counts.files, (long long)s->documents, 1e-6 * (double)s->bytes[AT_TEXT_TRAIN],
+                1e-6 * (double)s->bytes[AT_TEXT_VALIDATION], 1e-6 * (double)s->bytes[AT_TEXT_TEST],
+                (long long)s->duplicates, (long long)s->untranslated);
+    for (int j = 0; j < AT_TEXT_SPLITS; j++) {
+      if (wanted[j] && s->bytes[j] == 0) {
+        at_log_warn(log, "data", "silo %s has no %s text: %lld documents are too few; change seed or the fractions",
+                    s->name, name[j], (long long)s->documents);
+      }
+    }
+  }
+  at_log_info(log, "data", "file = %s, silos = %lld, MB = %.2f", b->args->out, (long long)b->n_built,
+              1e-6 * (double)b->bytes);
+}
+
+/* Rank 0: merge and write what was gathered. */
+static at_err finish_silo(build *b, const at_silo *silo, const at_bytes *packed, const at_text_counts *counts,
+                          bool store) {
+  at_text_silo text = {0};
+  at_text_rules rules = {.seed = (uint64_t)b->cfg.seed,
+                         .validation = b->cfg.validation,
+                         .test = b->cfg.test,
+                         .max_bytes = b->cfg.max_bytes};
+  bool english = is_english(silo);
+  bool translated = silo->row != NULL && silo->row->translated && b->have_english;
+  at_err err = at_text_merge(packed->data, packed->len, translated ? &b->english : NULL, english ? &b->english : NULL,
+                             &rules, &text);
+  b->have_english = b->have_english || english;
+  if (err == AT_OK && store && text.documents > 0) {
+    err = at_text_store_silo(b->file, silo, &text, counts, &b->cfg);
+    note_silo(b, silo, &text, counts);
+  }
+  at_text_silo_free(&text);
+  return err;
+}
+
+/* Build one silo; with `store` false only to know its paragraphs.  Collective. */
+static at_err build_silo(build *b, const at_silo *silo, bool store) {
+  at_comm *world = b->args->world;
+  at_silo_files files = {0};
+  at_text_sink sink = {0};
+  at_bytes packed = {0};
+  at_text_counts counts;
+  at_err err;
+  AT_TRY_TO(err, done, share_files(b, silo, &files));
+  if (files.count == 0 && silo->required && silo->row->packages[0] == NULL) {
+    err = AT_FAIL(AT_ERR_CONFIG, "silo '%s' is read from an installed system only: add system=true", silo->name);
+    goto done;
+  }
+  if (files.count == 0 && silo->required) {
+    err = AT_FAIL(AT_ERR_FILE, "silo '%s': none of its files is there; 'jobs/fetch-text %s %s' fetches them",
+                  silo->name, b->cfg.dir[0] != 0 ? b->cfg.dir : "DIR", silo->name);
+    goto done;
+  }
+  AT_TRY_TO(err, done, at_comm_agree(world, read_share(b, silo, &files, &sink)));
+  if (sink.skipped > 0) {
+    at_log_warn(b->args->log, "data", "silo %s: %lld files skipped; the first: %s", silo->name, (long long)sink.skipped,
+                sink.problem);
+  }
+  AT_TRY_TO(err, done, gather(b, &sink, &packed, &counts));
+  at_text_sink_free(&sink);
+  if (at_comm_rank(world) == 0) {
+    err = finish_silo(b, silo, &packed, &counts, store);
+  }
+  err = at_comm_agree(world, err);
+done:
+  at_silo_files_free(&files);
+  at_text_sink_free(&sink);
+  at_bytes_free(&packed);
+  return err;
+}
+
+/* Translations are compared with the English pages even where those are no silo of this set. */
+static at_err read_reference(build *b) {
+  bool needed = false;
+  for (int64_t i = 0; i < b->list.count; i++) {
+    const at_silo_row *row = b->list.item[i].row;
+    if (is_english(&b->list.item[i])) {
+      return AT_OK;
+    }
+    needed = needed || (row != NULL && row->translated);
+  }
+  at_silo english = {.name = "en", .row = at_silo_find("en")};
+  return needed ? build_silo(b, &english, false) : AT_OK;
+}
+
+static at_err build_all(build *b) {
+  int64_t n = b->list.count;
+  AT_TRY(read_reference(b));
+  /* The English pages stand first in the table, but a user may have named them later. */
+  int64_t done = 0;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int64_t i = 0; i < n; i++) {
+      const at_silo *silo = &b->list.item[i];
+      if (is_english(silo) == (pass == 0)) {
+        AT_TRY(build_silo(b, silo, true));
+        at_progress_update(b->progress, ++done, (double)b->bytes, "%s", silo->name);
+      }
+    }
+  }
+  int64_t built = b->n_built;
+  AT_TRY(at_comm_bcast(b->args->world, 0, &built, sizeof built));
+  if (built == 0) {
+    return AT_FAIL(AT_ERR_CONFIG,
+                   "no text was found for any of the %lld silos asked for: 'jobs/fetch-text %s' fetches "
+                   "the packages; system=true reads this machine's pages; silo=NAME:PATH your own texts",
+                   (long long)n, b->cfg.dir[0] != 0 ? b->cfg.dir : "DIR");
+  }
+  return AT_OK;
+}
+
+/* The resolved configuration as text. */
+static at_err print_config(const at_opts *opts, at_bytes *yaml) {
+  FILE *f = tmpfile();
+  if (f == NULL) {
+    return AT_FAIL(AT_ERR_FILE, "no temporary file can be made to print the configuration");
+  }
+  at_err err = at_opts_print_yaml(opts, f);
+  rewind(f);
+  for (int c = fgetc(f); c != EOF; c = fgetc(f)) {
+    at_bytes_char(yaml, (char)c);
+  }
+  fclose(f);
+  return err != AT_OK ? err : yaml->err;
+}
+
+static at_err write_provenance(build *b) {
+  const at_data_args *args = b->args;
+  if (args->isa == NULL) {
+    return AT_OK;
+  }
+  at_bytes yaml = {0};
+  at_provenance *provenance = NULL;
+  at_err err = at_comm_agree(args->world, print_config(b->opts, &yaml));
+  if (err == AT_OK) {
+    err = at_provenance_create(&provenance, args->world, yaml.data, args->isa, args->threads);
+  }
+  if (err == AT_OK) {
+    err = at_comm_agree(args->world, at_comm_rank(args->world) == 0 ? at_provenance_write(provenance, b->file) : AT_OK);
+  }
+  at_provenance_destroy(provenance);
+  at_bytes_free(&yaml);
+  return err;
+}
+
+static at_err run(build *b) {
+  at_comm *world = b->args->world;
+  int rank = at_comm_rank(world);
+  AT_TRY(at_comm_agree(world, read_options(b)));
+  at_progress_spec spec = {.noun = "silo", .unit = "B", .total = b->list.count};
+  at_err err = at_alloc(&b->built, (size_t)b->list.count, sizeof *b->built, "silo summaries");
+  if (err == AT_OK) {
+    err = at_progress_create(&b->progress, rank, &spec);
+  }
+  if (err == AT_OK && rank == 0) {
+    err = at_h5_create(&b->file, b->args->out, "data", 0);
+  }
+  AT_TRY(at_comm_agree(world, err));
+  AT_TRY(build_all(b));
+  AT_TRY(write_provenance(b));
+  if (rank == 0) {
+    err = at_text_store_root(b->file, &b->cfg);
+    if (err == AT_OK) {
+      err = at_h5_commit(b->file);
+      b->file = NULL;
+    }
+  }
+  return at_comm_agree(world, err);
+}
+
+at_err at_data_text_run(const at_data_args *args) {
+  build b = {.args = args};
+  at_err err = run(&b);
+  at_progress_destroy(b.progress);
+  if (err == AT_OK) {
+    report(&b);
+  }
+  at_h5_discard(b.file);
+  at_free(b.built);
+  at_hashset_free(&b.english);
+  at_silo_list_free(&b.list);
+  at_opts_destroy(b.opts);
+  return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
+}
