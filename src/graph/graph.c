@@ -170,12 +170,19 @@ static at_err append(at_graph *g, at_node *n) {
   if (n->n_in != row->n_in) {
     return AT_FAIL(AT_ERR_INTERNAL, "%s takes %d inputs, not %d", row->name, row->n_in, n->n_in);
   }
+  for (int k = 0; !row->moves && k < n->n_in; k++) {
+    bool want = row->i32_in >> k & 1, is = g->value[n->in[k]].dtype == AT_I32;
+    if (want != is) {
+      return AT_FAIL(AT_ERR_ARG, "%s: input %d is %s", row->name, k, is ? "i32, not real" : "real, not i32");
+    }
+  }
   AT_TRY(row->infer(g, n, shape));
   n->n_out = row->n_out;
   n->out = g->n_value;
   AT_TRY(push_node(g, n));
   for (int j = 0; j < n->n_out; j++) {
-    at_value v = {.node = g->n_node - 1, .dtype = g->real, .shape = shape[j]};
+    at_dtype type = row->moves ? g->value[n->in[0]].dtype : row->i32_out >> j & 1 ? AT_I32 : g->real;
+    at_value v = {.node = g->n_node - 1, .dtype = type, .shape = shape[j]};
     AT_TRY(push_value(g, &v));
   }
   return AT_OK;

@@ -5,12 +5,14 @@
 
 #include "src/graph/graph.h"
 
+/* clang-format off */
 #define AT_OPS(X)                                                                                                      \
   X(leaf)                                                                                                              \
   X(add) X(sub) X(mul) X(div) X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)      \
-      X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reshape) X(permute) X(broadcast) X(slice) X(place) X(sum) X(logsumexp) \
-          X(matmul) X(embed) X(embed_bwd) X(onehot) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope)    \
-              X(attention) X(attention_bwd) X(causal_fill) X(xent) X(xent_bwd)
+  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reshape) X(permute) X(broadcast) X(slice) X(place) X(sum) X(logsumexp)     \
+  X(matmul) X(embed) X(embed_bwd) X(onehot) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope)            \
+  X(attention) X(attention_bwd) X(causal_fill) X(xent) X(xent_bwd)
+/* clang-format on */
 
 typedef enum at_op {
 #define X(name) AT_OP_##name,
@@ -44,8 +46,12 @@ typedef struct at_value {
 typedef struct at_op_row {
   const char *name;
   int n_in, n_out;
-  int kslot; /* at_kslot, or -1: no kernel (leaf, reshape) */
-  /* Check the inputs and give each output's shape (dtype is the graph's real type). */
+  int kslot; /* at_kslot, or -1: no kernel (leaf; or the output is the first input's bytes, as in reshape) */
+  /* Types: bit k of i32_in (i32_out) is set where input (output) k is i32; all others are the graph's real type.  `moves`:
+   * takes both types, and the output has the type of input 0. */
+  unsigned i32_in, i32_out;
+  bool moves;
+  /* Check the inputs' shapes and give each output's. */
   at_err (*infer)(const at_graph *g, const at_node *n, at_shape *out);
   /* Fill dim and attr of the kernel call; *in0_shift: elements to skip at the start of in[0]. */
   void (*lower)(const at_graph *g, const at_node *n, at_kcall *k, int64_t *in0_shift);
@@ -60,6 +66,8 @@ typedef struct at_op_row {
   at_op forward;
   int fwd_in[4], cot_in, grad_of[4];
   bool in_place; /* out[0] may overlay in[0] */
+  /* Why the derivative is not the function's (tests check what the operation promises instead); NULL where it is. */
+  const char *exempt;
   /* Floating-point operations of one call. */
   double (*flops)(const at_graph *g, const at_node *n);
 } at_op_row;

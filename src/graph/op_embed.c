@@ -4,17 +4,9 @@
 #include "src/graph/op_rows.h"
 #include "src/graph/ops.h"
 
-static at_err check_ids(const at_graph *g, const at_node *n, int which) {
-  if (at_graph_value(g, n->in[which])->dtype != AT_I32) {
-    return AT_FAIL(AT_ERR_INTERNAL, "%s: ids must be i32", at_op_get(n->op)->name);
-  }
-  return AT_OK;
-}
-
 /* --- embed: in table [rows][d], ids ----------------------------------------------------------------------------------- */
 
 static at_err infer_embed(const at_graph *g, const at_node *n, at_shape *out) {
-  AT_TRY(check_ids(g, n, 1));
   at_shape table = at_in_shape(g, n, 0);
   if (table.nd != 2) {
     return AT_FAIL(AT_ERR_INTERNAL, "embed: the table has %d axes, not 2", table.nd);
@@ -41,6 +33,7 @@ const at_op_row at_op_row_embed = {.name = "embed",
                                    .n_in = 2,
                                    .n_out = 1,
                                    .kslot = AT_K_embed,
+                                   .i32_in = 1u << 1,
                                    .infer = infer_embed,
                                    .lower = lower_embed,
                                    .vjp = vjp_embed};
@@ -52,7 +45,6 @@ at_val at_embed(at_graph *g, at_val table, at_val ids) {
 /* --- embed_bwd: in dy [.., d], ids; i = rows -------------------------------------------------------------------------- */
 
 static at_err infer_embed_bwd(const at_graph *g, const at_node *n, at_shape *out) {
-  AT_TRY(check_ids(g, n, 1));
   at_shape dy = at_in_shape(g, n, 0);
   *out = AT_SHAPE(n->i[0], dy.d[dy.nd - 1]);
   return AT_OK;
@@ -78,6 +70,7 @@ const at_op_row at_op_row_embed_bwd = {.name = "embed_bwd",
                                        .n_in = 2,
                                        .n_out = 1,
                                        .kslot = AT_K_embed_bwd,
+                                       .i32_in = 1u << 1,
                                        .infer = infer_embed_bwd,
                                        .lower = lower_embed_bwd,
                                        .vjp = vjp_embed_bwd,
@@ -86,7 +79,6 @@ const at_op_row at_op_row_embed_bwd = {.name = "embed_bwd",
 /* --- onehot: in ids; i = classes.  Integers in, so there is no derivative. ----------------------------------------------- */
 
 static at_err infer_onehot(const at_graph *g, const at_node *n, at_shape *out) {
-  AT_TRY(check_ids(g, n, 0));
   *out = at_in_shape(g, n, 0);
   out->d[out->nd++] = n->i[0];
   return AT_OK;
@@ -98,8 +90,13 @@ static void lower_onehot(const at_graph *g, const at_node *n, at_kcall *k, int64
   k->dim[1] = n->i[0];
 }
 
-const at_op_row at_op_row_onehot = {
-    .name = "onehot", .n_in = 1, .n_out = 1, .kslot = AT_K_onehot, .infer = infer_onehot, .lower = lower_onehot};
+const at_op_row at_op_row_onehot = {.name = "onehot",
+                                    .n_in = 1,
+                                    .n_out = 1,
+                                    .kslot = AT_K_onehot,
+                                    .i32_in = 1u << 0,
+                                    .infer = infer_onehot,
+                                    .lower = lower_onehot};
 
 at_val at_onehot(at_graph *g, at_val ids, int64_t classes) {
   return at_graph_node(g, AT_OP_onehot, &ids, 1, &classes, 1, NULL, 0);

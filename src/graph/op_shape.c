@@ -56,7 +56,7 @@ static void vjp_reshape(at_graph *g, const at_node *n, const at_val *dout, at_va
 }
 
 const at_op_row at_op_row_reshape = {
-    .name = "reshape", .n_in = 1, .n_out = 1, .kslot = -1, .infer = infer_reshape, .vjp = vjp_reshape};
+    .name = "reshape", .n_in = 1, .n_out = 1, .kslot = -1, .moves = true, .infer = infer_reshape, .vjp = vjp_reshape};
 
 at_val at_reshape(at_graph *g, at_val x, at_shape shape) {
   if (x != AT_NONE && at_shape_equal(at_graph_shape(g, x), shape)) {
@@ -99,6 +99,7 @@ const at_op_row at_op_row_permute = {.name = "permute",
                                      .n_in = 1,
                                      .n_out = 1,
                                      .kslot = AT_K_copy_strided,
+                                     .moves = true,
                                      .infer = infer_permute,
                                      .lower = lower_permute,
                                      .vjp = vjp_permute};
@@ -145,6 +146,7 @@ const at_op_row at_op_row_broadcast = {.name = "broadcast",
                                        .n_in = 1,
                                        .n_out = 1,
                                        .kslot = AT_K_copy_strided,
+                                       .moves = true,
                                        .infer = infer_broadcast,
                                        .lower = lower_broadcast,
                                        .vjp = vjp_broadcast};
@@ -184,6 +186,7 @@ const at_op_row at_op_row_slice = {.name = "slice",
                                    .n_in = 1,
                                    .n_out = 1,
                                    .kslot = AT_K_copy_strided,
+                                   .moves = true,
                                    .infer = infer_slice,
                                    .lower = lower_slice,
                                    .vjp = vjp_slice};
@@ -222,6 +225,7 @@ const at_op_row at_op_row_place = {.name = "place",
                                    .n_in = 1,
                                    .n_out = 1,
                                    .kslot = AT_K_place,
+                                   .moves = true,
                                    .infer = infer_place,
                                    .lower = lower_place,
                                    .vjp = vjp_place};

@@ -7,7 +7,7 @@
 /* in logits [rows][v], target i32 [rows]; out loss (scalar), lse [rows]; f = scale */
 static at_err infer_xent(const at_graph *g, const at_node *n, at_shape *out) {
   at_shape x = at_in_shape(g, n, 0), t = at_in_shape(g, n, 1);
-  if (x.nd != 2 || t.nd != 1 || t.d[0] != x.d[0] || at_graph_value(g, n->in[1])->dtype != AT_I32) {
+  if (x.nd != 2 || t.nd != 1 || t.d[0] != x.d[0]) {
     char a[96], b[96];
     return AT_FAIL(AT_ERR_INTERNAL, "cross-entropy: logits %s with targets %s", at_shape_text(x, a, sizeof a),
                    at_shape_text(t, b, sizeof b));
@@ -46,6 +46,7 @@ const at_op_row at_op_row_xent = {.name = "xent",
                                   .n_in = 2,
                                   .n_out = 2,
                                   .kslot = AT_K_xent,
+                                  .i32_in = 1u << 1,
                                   .infer = infer_xent,
                                   .lower = lower_xent,
                                   .vjp = vjp_xent,
@@ -66,6 +67,7 @@ const at_op_row at_op_row_xent_bwd = {.name = "xent_bwd",
                                       .n_in = 4,
                                       .n_out = 1,
                                       .kslot = AT_K_xent_bwd,
+                                      .i32_in = 1u << 1,
                                       .infer = infer_xent_bwd,
                                       .lower = lower_xent,
                                       .forward = AT_OP_xent,

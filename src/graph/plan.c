@@ -63,7 +63,7 @@ static void order_steps(planner *w) {
     if (!w->live[i]) {
       continue;
     }
-    if (n->op == AT_OP_reshape) {
+    if (n->op != AT_OP_leaf && at_op_get(n->op)->kslot < 0) {
       w->root[n->out] = w->root[n->in[0]];
     } else if (n->op != AT_OP_leaf) {
       for (int k = 0; k < n->n_in; k++) {
@@ -106,7 +106,8 @@ static at_err place_leaves(planner *w) {
 }
 
 static at_place_ref output_place(const planner *w, const at_output *o) {
-  int64_t at = o->offset * (int64_t)at_dtype_bytes(w->g->real);
+  at_dtype type = o->value == AT_NONE ? w->g->real : w->g->value[o->value].dtype;
+  int64_t at = o->offset * (int64_t)at_dtype_bytes(type);
   switch (o->slot) {
   case AT_SLOT_STATE:
     return (at_place_ref){AT_BASE_STATE, at};

@@ -33,14 +33,16 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   }
   int64_t shift = 0;
   s->op = n->op;
-  s->run = g->real == AT_F64 ? k->f64[row->kslot] : k->f32[row->kslot];
+  /* Four bytes are four bytes: what only moves elements moves i32 with its f32 kernel. */
+  at_dtype type = row->moves ? g->value[m.in[0]].dtype : g->real;
+  s->run = type == AT_F64 ? k->f64[row->kslot] : k->f32[row->kslot];
   s->n_in = m.n_in;
   s->n_out = m.n_out;
   row->lower(g, &m, &s->call, &shift);
   for (int i = 0; i < m.n_in; i++) {
     s->in[i] = plan->place[m.in[i]];
   }
-  s->in[0].offset += shift * (int64_t)at_dtype_bytes(g->real);
+  s->in[0].offset += shift * (int64_t)at_dtype_bytes(type);
   for (int j = 0; j < m.n_out; j++) {
     s->out[j] = plan->place[m.out + j];
   }
