@@ -36,8 +36,9 @@ typedef struct at_ckpt_item {
                             * <path>_layout and compared when read; NULL if it has none; borrowed */
 } at_ckpt_item;
 
-/* Write the items as the checkpoint of `round`, replacing one of the same round; then remove all but the newest
- * `keep` (0: keep all).  A ROWS item gets a second dataset <path>_crc32: u32, one per row.
+/* Write the items as the checkpoint of `round`, replacing one of the same round; then remove those of later rounds (a
+ * future that was abandoned by going back) and all but the newest `keep` (0: keep all).  A ROWS item gets a second
+ * dataset <path>_crc32: u32, one per row.
  * Same code and message on all ranks; on failure the earlier checkpoints are as they were.  Collective. */
 at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
                      const at_ckpt_item *items, int keep);

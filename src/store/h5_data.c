@@ -6,23 +6,28 @@
 #include "src/base/alloc.h"
 #include "src/store/h5_internal.h"
 
-bool at_h5_exists(at_h5 *f, const char *path) {
+int at_h5_look(at_h5 *f, const char *path) {
   /* Every step of the path must be there before HDF5 may be asked for the next. */
   char part[1024];
   size_t n = strlen(path);
   if (n >= sizeof part) {
-    return false;
+    return 0;
   }
-  for (size_t i = 1; i <= n; i++) {
+  for (size_t i = 2; i <= n; i++) {
     if (path[i] == '/' || path[i] == '\0') {
       memcpy(part, path, i);
       part[i] = '\0';
-      if (i > 1 && H5Lexists(f->id, part, H5P_DEFAULT) <= 0) {
-        return false;
+      htri_t there = H5Lexists(f->id, part, H5P_DEFAULT);
+      if (there <= 0) {
+        return there < 0 ? -1 : 0;
       }
     }
   }
-  return true;
+  return 1;
+}
+
+bool at_h5_exists(at_h5 *f, const char *path) {
+  return at_h5_look(f, path) > 0;
 }
 
 /* ---- making ---- */

@@ -57,6 +57,8 @@ at_err at_h5_put_attr(hid_t object, const char *name, at_h5_type type, const voi
 /* *found = false where there is no such attribute. */
 at_err at_h5_find_attr(hid_t object, const char *name, at_h5_type type, void *value, bool *found);
 
+/* 1: there is such a thing; 0: there is not; -1: the file is too damaged to tell. */
+int at_h5_look(at_h5 *f, const char *path);
 at_err at_h5_open_dataset(at_h5 *f, const char *path, hid_t *out);
 at_err at_h5_describe_id(at_h5 *f, const char *path, hid_t dataset, at_h5_desc *out);
 /* The same shape and type, else AT_ERR_STATE. */

@@ -6,7 +6,7 @@
 #ifndef AT_STORE_RUN_H
 #define AT_STORE_RUN_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "src/base/status.h"
 #include "src/comm/comm.h"
@@ -24,7 +24,9 @@ at_err at_run_open(at_run **out, at_comm *world, const char *folder, at_run_mode
 void at_run_close(at_run *r); /* releases the lock; accepts NULL */
 
 const char *at_run_folder(const at_run *r);
-const char *at_run_path(const at_run *r, const char *name); /* "RUN/name"; valid until the next call */
+const char *at_run_path(at_run *r, const char *name); /* "RUN/name"; valid until the next call */
+/* False where the file system has no locks: the caller warns.  The same on all ranks. */
+bool at_run_is_locked(const at_run *r);
 
 /* config.yaml, written whole (temporary name, fsync, rename).  Collective. */
 at_err at_run_write_config(at_run *r, at_comm *world, const char *yaml);
