@@ -85,6 +85,51 @@ typedef void (*at_kernel)(const at_kcall *k);
  *                             0..v-1: row is skipped (its lse is still given, its dlogits are 0)
  * xent_bwd                    in: logits, target, lse, dloss [1]; out: dlogits = dloss * attr[0] * (softmax - onehot);
  *                             dim: rows, v.  In place allowed
+ *
+ * Comparing and choosing.  maximum minimum less less_equal equal: binary with broadcasting as above; the last three give 1 or
+ * 0.  maximum and minimum: NaN if either is.
+ * where                       out = in[0] != 0 ? in[1] : in[2]; dim: nd, shape, then nd strides of each of the three inputs
+ * relu                        x < 0 ? 0 : x.  abs.  sign: -1, 0 or 1.  softplus: log(1 + exp(x)).  All as affine above.
+ * clamp                       x < attr[0] ? attr[0] : x > attr[1] ? attr[1] : x; dim[0] = n
+ * relu_bwd                    in: dy, y; out = y > 0 ? dy : 0.  In place allowed.  dim[0] = n
+ * clamp_bwd                   in: dy, x; out = attr[0] <= x <= attr[1] ? dy : 0.  In place allowed.  dim[0] = n
+ * softmax                     out[rows][n]; dim: rows, n; shifted by the row's maximum.  In place allowed.
+ * length_fill                 in: x [batch][rows][s], length i32 [batch]; out = x where s_index < length, else attr[0];
+ *                             dim: batch, rows, s.  In place allowed.
+ * dropout                     in: x, key i32 [8] (low and high words of seed, client, round, step); out = x / (1 - attr[0]), or
+ *                             0 with probability attr[0]: where word i of the Philox4x64-10 stream with key (seed,
+ *                             dim[2] | dim[1] << 32) and counter (i / 8, step, round, client), in 32-bit words, low half
+ *                             first, is below attr[0] 2^32.  dim: n, tag, purpose.  In place allowed.
+ *
+ * Indices along a dimension of [outer][mid][inner].
+ * argmax                      out: i32 [outer][inner]: the first of the largest; NaN is above all.  dim: outer, mid, inner
+ * topk                        in [rows][n]; out: i32 [rows][k] in descending order of value; equal ones by index; NaN is
+ *                             above all.  dim: rows, n, k (k <= n)
+ * take                        in: x [outer][mid][inner], index i32 [outer][count][inner]; out [outer][count][inner]; an index
+ *                             outside 0..mid-1 gives 0, and is skipped by put.  dim: outer, mid, count, inner
+ * put                         in: dy [outer][count][inner], index; out [outer][mid][inner] = sums.  Same dim
+ * to_real                     in: i32; out: real.  dim[0] = n
+ * to_int                      in: real; out: i32, towards 0; the nearest i32 if outside; NaN gives 0.  dim[0] = n
+ *
+ * Convolutions: channels are last; w [kh][kw][c/groups][oc], outputs of group g are the channels oc/groups * g ...;
+ * dim: n, h, w, c, oc, kh, kw, stride_h, stride_w, pad_h, pad_w, groups, oh, ow (zeros around; kernels/conv_shape.h).
+ * conv2d                      in: x [n][h][w][c], w; out: y [n][oh][ow][oc] = sum of x(oy stride - pad + ky, ..) w(ky, ..).
+ * conv2d_dx                   in: dy, w; out: dx (the transpose in x).  scratch
+ * conv2d_dw                   in: x, dy; out: dw (the transpose in w).  scratch
+ * unfold                      in: x; out [n][oh ow][kh kw c]: the patches that a convolution multiplies; same dim (oc unread,
+ *                             groups 1)
+ * fold                        in: dp [n][oh ow][kh kw c]; out: dx [n][h][w][c]: its transpose
+ * Pooling: dim: n, h, w, c, oh, ow, kh, kw, stride_h, stride_w, pad_h, pad_w, whole.  kh = 0: adaptive, output o sees rows
+ * floor(o h / oh) up to ceil((o + 1) h / oh), and columns alike (kernels/pool_shape.h).
+ * avgpool                     in: x [n][h][w][c]; out [n][oh][ow][c]: the mean of what lies inside the image, or (whole) the sum
+ *                             over kh kw
+ * avgpool_bwd                 in: dy; out: dx: its transpose.  Same dim
+ * maxpool                     out: y, and i32 index [n][oh][ow][c]: row * w + column of the first largest; NaN is above all
+ *
+ * Rows of channels, x [batch][rows][c].
+ * moments                     out: mean [batch][c], variance [batch][c] (biased); dim: batch, rows, c
+ * rows_affine                 in: x, a [batch][c], b [batch][c]; out = x a + b.  Same dim.  In place allowed.
+ * rows_dot                    in: x, y (same shape); out: sum over rows of x y, of x; each [batch][c].  Same dim
  */
 /* clang-format off */
 #define AT_KERNEL_SLOTS(X)                                                                                             \
@@ -93,7 +138,12 @@ typedef void (*at_kernel)(const at_kcall *k);
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
   X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
   X(matmul) X(embed) X(embed_bwd)                                                                                      \
-  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
+  X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd) \
+  X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                        \
+  X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
+  X(softmax) X(length_fill) X(dropout) X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                           \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
+  X(moments) X(rows_affine) X(rows_dot)
 /* clang-format on */
 
 typedef enum at_kslot {
