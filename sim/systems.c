@@ -54,6 +54,11 @@ static at_err build_options(const at_system *system, at_opts **set, void **cfg) 
   return AT_OK;
 }
 
+at_err at_config_load(const at_system *system, const char *path, at_opts **set, void **cfg) {
+  AT_TRY(build_options(system, set, cfg));
+  return at_opts_load_file(*set, path);
+}
+
 at_err at_system_help(const at_system *system, FILE *out) {
   at_opts *set = NULL;
   void *cfg = NULL;

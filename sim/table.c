@@ -52,15 +52,15 @@ static at_err read_column(at_h5 *f, table *t, const char *group, const char *nam
     return AT_FAIL(AT_ERR_ARG, "a table has at most %d columns", MAX_COLUMNS);
   }
   column *c = &t->column[t->n];
-  char path[96];
+  char path[128];
   snprintf(c->name, sizeof c->name, "%s", name);
   AT_TRY(at_alloc(&c->bpb, (size_t)t->n_silos, sizeof *c->bpb, "table column"));
   t->n++;
-  snprintf(path, sizeof path, "%s/bits_per_byte", group);
+  snprintf(path, sizeof path, "%.90s/bits_per_byte", group);
   AT_TRY(read_numbers(f, path, 1, t->n_silos, c->bpb));
-  snprintf(path, sizeof path, "%s/mixed_nats_per_token", group);
+  snprintf(path, sizeof path, "%.90s/mixed_nats_per_token", group);
   AT_TRY(read_numbers(f, path, 0, 0, &c->mixed_nats));
-  snprintf(path, sizeof path, "%s/mixed_bits_per_byte", group);
+  snprintf(path, sizeof path, "%.90s/mixed_bits_per_byte", group);
   return read_numbers(f, path, 0, 0, &c->mixed);
 }
 
@@ -87,8 +87,8 @@ static at_err read_markov(at_h5 *f, table *t) {
   AT_TRY(at_h5_list(f, "/models", &n, &group));
   at_err err = AT_OK;
   for (int64_t i = 0; err == AT_OK && i < n; i++) {
-    char path[96];
-    snprintf(path, sizeof path, "/models/%s", group[i]);
+    char path[128];
+    snprintf(path, sizeof path, "/models/%.80s", group[i]);
     err = read_column(f, t, path, group[i]);
   }
   at_free(group);

@@ -22,7 +22,7 @@ static at_err global_loss(at_photon *p, split_loss *out) {
   AT_TRY_TO(err, done, at_evaluate(&p->eval, p->s->world, p->theta, loss));
   for (int64_t s = 0; s < n; s++) {
     out->nats[s] = loss[s].nats / loss[s].tokens;
-    out->bpb[s] = at_bits_per_byte(&loss[s]);
+    out->bpb[s] = at_silo_bits_per_byte(&loss[s]);
   }
   out->mixed_nats = at_mixed_nats(loss, n);
   out->mixed_bpb = at_mixed_bits_per_byte(loss, n);
@@ -57,7 +57,7 @@ static at_err own_loss(at_photon *p, split_loss *out) {
     int64_t home = at_streams_home(&p->streams, ids[k]);
     const at_silo_loss *row = all + k * n;
     out->nats[home] += row[home].nats / row[home].tokens;
-    out->bpb[home] += at_bits_per_byte(&row[home]);
+    out->bpb[home] += at_silo_bits_per_byte(&row[home]);
     models[home]++;
     out->mixed_nats += at_mixed_nats(row, n) / (double)n_all;
     out->mixed_bpb += at_mixed_bits_per_byte(row, n) / (double)n_all;

@@ -2,10 +2,9 @@
 /* Held-out loss of a language model per silo. */
 #include "src/fed/evaluate.h"
 
-#include <math.h>
-
 #include "src/base/alloc.h"
 #include "src/comm/exact.h"
+#include "src/stats/markov.h"
 
 static int64_t used_windows(const at_evaluator *e, int64_t silo) {
   int64_t n = e->corpus->silo[silo].split[e->split].n, context = at_lm_task_context(e->task);
@@ -118,14 +117,14 @@ double at_mixed_nats(const at_silo_loss *loss, int64_t n) {
   return sum / (double)n;
 }
 
-double at_bits_per_byte(const at_silo_loss *loss) {
-  return loss->nats / M_LN2 / loss->bytes;
+double at_silo_bits_per_byte(const at_silo_loss *loss) {
+  return at_bits_per_byte(loss->nats, (int64_t)loss->bytes);
 }
 
 double at_mixed_bits_per_byte(const at_silo_loss *loss, int64_t n) {
   double sum = 0;
   for (int64_t s = 0; s < n; s++) {
-    sum += at_bits_per_byte(&loss[s]);
+    sum += at_silo_bits_per_byte(&loss[s]);
   }
   return sum / (double)n;
 }

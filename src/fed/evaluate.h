@@ -32,6 +32,6 @@ void at_evaluate_alone(const at_evaluator *e, const float *theta, at_silo_loss *
 double at_mixed_nats(const at_silo_loss *loss, int64_t n);
 /* Mean over silos of bits per byte. */
 double at_mixed_bits_per_byte(const at_silo_loss *loss, int64_t n);
-double at_bits_per_byte(const at_silo_loss *loss);
+double at_silo_bits_per_byte(const at_silo_loss *loss);
 
 #endif
