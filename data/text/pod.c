@@ -141,6 +141,9 @@ static void put_item(state *st, const char *s, size_t n) {
     s++;
     n--;
   }
+  while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t')) {
+    n--;
+  }
   if (!(n == 1 && s[0] == '*')) {
     put_text(s, n, &st->out, 0);
     at_bytes_char(&st->out, n <= 3 ? ' ' : AT_TEXT_HARD_BREAK);

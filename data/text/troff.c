@@ -206,7 +206,11 @@ static bool condition(at_roff *r, const char *s, size_t n, size_t *i) {
     }
     *i = end == NULL ? n : (size_t)(end - s) + 1;
   } else {
-    while (*i < n && s[*i] != ' ' && s[*i] != '\t' && !(s[*i] == '\\' && *i + 1 < n && s[*i + 1] == '{')) {
+    int open = 0; /* blanks belong to the number between parentheses only */
+    while (*i < n && (open > 0 || (s[*i] != ' ' && s[*i] != '\t')) &&
+           !(s[*i] == '\\' && *i + 1 < n && s[*i + 1] == '{')) {
+      bool named = s[*i] == '(' && *i >= start + 2 && s[*i - 1] == 'n' && s[*i - 2] == '\\'; /* \n(xx, a register */
+      open += named ? 0 : s[*i] == '(' ? 1 : s[*i] == ')' ? -1 : 0;
       ++*i;
     }
     bool number = strchr("0123456789(-+\\", c) != NULL;

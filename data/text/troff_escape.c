@@ -258,8 +258,15 @@ typedef struct cursor {
 
 static long expression(cursor *c, int depth);
 
+static void skip_blanks(cursor *c) {
+  while (c->s < c->end && (*c->s == ' ' || *c->s == '\t')) {
+    c->s++;
+  }
+}
+
 static long operand(cursor *c, int depth) {
   long sign = 1, value = 0;
+  skip_blanks(c);
   while (c->s < c->end && (*c->s == '-' || *c->s == '+' || *c->s == '!')) {
     sign = *c->s == '-' ? -sign : sign;
     c->s++;
@@ -287,12 +294,14 @@ static long operand(cursor *c, int depth) {
 
 static long expression(cursor *c, int depth) {
   long value = operand(c, depth);
+  skip_blanks(c);
   while (c->s < c->end && strchr("+-*/%<>=&:", *c->s) != NULL) {
     char op = *c->s++;
     bool equal = c->s < c->end && *c->s == '=';
     c->s += equal;
     const char *before = c->s;
     long right = operand(c, depth);
+    skip_blanks(c);
     value = op == '+'   ? value + right
             : op == '-' ? value - right
             : op == '*' ? value * (right % 1000)
