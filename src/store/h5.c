@@ -30,6 +30,9 @@ at_err at_h5_fail(const char *file, int line, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(what, sizeof what, fmt, ap);
   va_end(ap);
+  for (char *c = cause; *c != '\0'; c++) {
+    *c = *c == '\n' ? ' ' : *c;
+  }
   return at_err_raise(AT_ERR_HDF5, file, line, "%s: %s", what, cause);
 }
 
@@ -107,22 +110,38 @@ static at_err new_file(at_h5 **out, const char *path) {
 
 /* With what HDF5's metadata may need beyond the numbers themselves. */
 static int64_t with_overhead(int64_t payload) {
-  return payload == 0 ? 0 : payload + payload / 64 + 65536;
+  return payload + payload / 64 + 65536;
+}
+
+/* Is there room?  Asked of an empty file, before HDF5 meets the disk: it copes badly with a full one. */
+static at_err probe(const at_h5 *f, int64_t payload_bytes) {
+  FILE *empty = fopen(f->temporary, "wbe");
+  if (empty == NULL) {
+    return AT_FAIL(AT_ERR_FILE, "%s: cannot be written: %s", f->path, strerror(errno));
+  }
+  fclose(empty);
+  return at_fs_reserve(f->temporary, with_overhead(payload_bytes));
+}
+
+static at_err create_file(at_h5 *f) {
+  hid_t fapl = -1;
+  AT_TRY(at_h5_access(&fapl));
+  hid_t fcpl = H5Pcreate(H5P_FILE_CREATE);
+  at_err err = AT_OK;
+  if (fcpl < 0 || H5Pset_obj_track_times(fcpl, false) < 0) {
+    err = AT_H5_FAIL("making a property list");
+  } else {
+    f->id = H5Fcreate(f->temporary, H5F_ACC_TRUNC, fcpl, fapl);
+    err = f->id < 0 ? AT_H5_FAIL("%s: cannot be created", f->path) : AT_OK;
+  }
+  return at_h5_drop(at_h5_drop(err, fapl), fcpl);
 }
 
 static at_err start(at_h5 *f, const char *kind, int64_t payload_bytes) {
   AT_TRY(at_fs_path(&f->temporary, "%s.tmp-%ld", f->path, (long)getpid()));
-  /* Asked first, because HDF5 words it less clearly. */
-  FILE *probe = fopen(f->temporary, "wbe");
-  if (probe == NULL) {
-    return AT_FAIL(AT_ERR_FILE, "%s: cannot be written: %s", f->path, strerror(errno));
-  }
-  fclose(probe);
-  hid_t fapl = -1;
-  AT_TRY(at_h5_access(&fapl));
-  f->id = H5Fcreate(f->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
-  at_err err = f->id < 0 ? AT_H5_FAIL("%s: cannot be created", f->path) : AT_OK;
-  AT_TRY(at_h5_drop(err, fapl));
+  AT_TRY(probe(f, payload_bytes));
+  AT_TRY(create_file(f));
+  /* Creating cut the file to nothing, and the reservation with it. */
   AT_TRY(at_fs_reserve(f->temporary, with_overhead(payload_bytes)));
   int64_t schema = AT_SCHEMA_VERSION;
   AT_TRY(at_h5_put_attr_text(f->id, AT_H5_ATTR_KIND, kind));

@@ -41,28 +41,60 @@ static at_err make_space(const at_h5_desc *d, hid_t *space) {
   return *space < 0 ? AT_H5_FAIL("the shape of %s", d->path) : AT_OK;
 }
 
-/* Contiguous, never filled; allocated at once if `early`. */
+static at_err make_group(hid_t file, const char *path) {
+  htri_t there = H5Lexists(file, path, H5P_DEFAULT);
+  if (there > 0) {
+    return AT_OK;
+  }
+  hid_t gcpl = H5Pcreate(H5P_GROUP_CREATE);
+  hid_t group = -1;
+  at_err err = AT_OK;
+  if (there == 0 && gcpl >= 0 && H5Pset_obj_track_times(gcpl, false) >= 0) {
+    group = H5Gcreate2(file, path, H5P_DEFAULT, gcpl, H5P_DEFAULT);
+  }
+  if (group < 0) {
+    err = AT_H5_FAIL("making the group %s", path);
+  }
+  return at_h5_drop(at_h5_drop(err, group), gcpl);
+}
+
+at_err at_h5_make_groups(hid_t file, const char *path, bool itself) {
+  char part[1024];
+  size_t n = strlen(path);
+  if (n >= sizeof part) {
+    return AT_FAIL(AT_ERR_ARG, "a path of %zu characters in a file: at most %zu are possible", n, sizeof part - 1);
+  }
+  for (size_t i = 2; i <= n; i++) {
+    if (path[i] == '/' || (itself && path[i] == '\0')) {
+      memcpy(part, path, i);
+      part[i] = '\0';
+      AT_TRY(make_group(file, part));
+    }
+  }
+  return AT_OK;
+}
+
+/* Contiguous, never filled, without times; allocated at once if `early`. */
 static at_err make_creation(bool early, hid_t *dcpl) {
   *dcpl = H5Pcreate(H5P_DATASET_CREATE);
   H5D_alloc_time_t when = early ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE;
-  if (*dcpl < 0 || H5Pset_alloc_time(*dcpl, when) < 0 || H5Pset_fill_time(*dcpl, H5D_FILL_TIME_NEVER) < 0) {
+  if (*dcpl < 0 || H5Pset_alloc_time(*dcpl, when) < 0 || H5Pset_fill_time(*dcpl, H5D_FILL_TIME_NEVER) < 0 ||
+      H5Pset_obj_track_times(*dcpl, false) < 0) {
     return AT_H5_FAIL("making a property list");
   }
   return AT_OK;
 }
 
-static at_err create_dataset(hid_t file, const char *path, hid_t type, hid_t space, bool early, hid_t *out) {
+at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, bool early, hid_t *out) {
   hid_t dcpl = -1;
-  hid_t links = H5Pcreate(H5P_LINK_CREATE);
-  at_err err = make_creation(early, &dcpl);
   *out = -1;
-  if (err == AT_OK && links >= 0 && H5Pset_create_intermediate_group(links, 1) >= 0) {
-    *out = H5Dcreate2(file, path, type, space, links, dcpl, H5P_DEFAULT);
+  AT_TRY(at_h5_make_groups(file, path, false));
+  at_err err = make_creation(early, &dcpl);
+  if (err == AT_OK) {
+    *out = H5Dcreate2(file, path, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    err = *out < 0 ? AT_H5_FAIL("making the dataset %s", path) : AT_OK;
   }
-  if (err == AT_OK && *out < 0) {
-    err = AT_H5_FAIL("making the dataset %s", path);
-  }
-  return at_h5_drop(at_h5_drop(err, dcpl), links);
+  return at_h5_drop(err, dcpl);
 }
 
 static at_err put_texts(hid_t dataset, const at_h5_desc *d) {
@@ -91,7 +123,7 @@ at_err at_h5_make(hid_t file, const at_h5_desc *d, bool early, hid_t *out) {
   *out = -1;
   AT_TRY(check_desc(d));
   AT_TRY(make_space(d, &space));
-  at_err err = create_dataset(file, d->path, at_h5_type_memory(d->type), space, early, out);
+  at_err err = at_h5_create_dataset(file, d->path, at_h5_type_memory(d->type), space, early, out);
   err = at_h5_drop(err, space);
   if (err == AT_OK) {
     err = put_texts(*out, d);

@@ -49,6 +49,11 @@ int64_t at_h5_bytes(const at_h5_desc *d);
 /* "f32[3,4]" into buf[64] */
 const char *at_h5_shape_text(const at_h5_desc *d, char buf[64]);
 
+/* Make the groups on the way to `path` that are missing, and `path` itself as a group if `itself`. */
+at_err at_h5_make_groups(hid_t file, const char *path, bool itself);
+/* A new, empty dataset of any type, with the groups on the way.  Like all our objects it keeps no times, so that equal
+ * contents are equal files. */
+at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, bool early, hid_t *out);
 /* A new dataset with its texts; no data, no checksum yet.  early: allocated at once, never filled (collective
  * files). */
 at_err at_h5_make(hid_t file, const at_h5_desc *d, bool early, hid_t *out);

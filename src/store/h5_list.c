@@ -112,22 +112,18 @@ static at_err write_cells(at_h5 *f, const char *path, int64_t n, size_t length, 
   hid_t type = -1;
   hsize_t dims[1] = {(hsize_t)n};
   hid_t space = H5Screate_simple(1, dims, NULL);
-  hid_t links = H5Pcreate(H5P_LINK_CREATE);
   uint32_t crc = (uint32_t)crc32_z(0, (const unsigned char *)cells, (size_t)n * length);
-  at_err err = at_h5_text_type(length, &type);
-  if (err == AT_OK && (space < 0 || links < 0 || H5Pset_create_intermediate_group(links, 1) < 0)) {
-    err = AT_H5_FAIL("%s: preparing %s", f->path, path);
-  }
+  at_err err = space < 0 ? AT_H5_FAIL("%s: the shape of %s", f->path, path) : at_h5_text_type(length, &type);
   if (err == AT_OK) {
-    *dataset = H5Dcreate2(f->id, path, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
-    if (*dataset < 0 || H5Dwrite(*dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) < 0) {
-      err = AT_H5_FAIL("%s: writing %s", f->path, path);
-    }
+    err = at_h5_create_dataset(f->id, path, type, space, false, dataset);
+  }
+  if (err == AT_OK && H5Dwrite(*dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) < 0) {
+    err = AT_H5_FAIL("%s: writing %s", f->path, path);
   }
   if (err == AT_OK) {
     err = at_h5_put_attr(*dataset, AT_H5_ATTR_CRC, AT_H5_U32, &crc);
   }
-  return at_h5_drop(at_h5_drop(at_h5_drop(err, type), space), links);
+  return at_h5_drop(at_h5_drop(err, type), space);
 }
 
 at_err at_h5_write_text(at_h5 *f, const char *path, int64_t n, const char *const *s, const char *units,

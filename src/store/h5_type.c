@@ -151,17 +151,11 @@ at_err at_h5_find_attr(hid_t object, const char *name, at_h5_type type, void *va
 
 /* The object `path`, made as a group if it is not there. */
 static at_err object_for_writing(at_h5 *f, const char *path, hid_t *object) {
-  if (strcmp(path, "/") == 0 || at_h5_exists(f, path)) {
-    *object = H5Oopen(f->id, path, H5P_DEFAULT);
-  } else {
-    hid_t links = H5Pcreate(H5P_LINK_CREATE);
-    *object = -1;
-    if (links >= 0 && H5Pset_create_intermediate_group(links, 1) >= 0) {
-      *object = H5Gcreate2(f->id, path, links, H5P_DEFAULT, H5P_DEFAULT);
-    }
-    at_err err = *object < 0 ? AT_H5_FAIL("%s: making the group %s", f->path, path) : AT_OK;
-    return at_h5_drop(err, links);
+  *object = -1;
+  if (strcmp(path, "/") != 0 && !at_h5_exists(f, path)) {
+    AT_TRY(at_h5_make_groups(f->id, path, true));
   }
+  *object = H5Oopen(f->id, path, H5P_DEFAULT);
   return *object < 0 ? AT_H5_FAIL("%s: opening %s", f->path, path) : AT_OK;
 }
 
