@@ -5,46 +5,27 @@
 #include "kernels/simd/slots.h"
 #include <string.h>
 
-enum { CHUNK = 64 }; /* rows summed in registers before they join the output: error O(64 + mid/64) */
+/* Columns summed together, whose partial sums stay in the first cache, and rows summed before they join the result: the
+ * error is O(64 + mid/64). */
+enum { WIDE = 1024, CHUNK = 64 };
 
-/* out[0..AT_VW nv) (+)= sum of `mid` rows, in registers. */
-AT_INLINE void sum_columns(int nv, int64_t mid, const float *x, int64_t stride, float *out, int first) {
-  vf acc[4];
-  AT_UNROLL
-  for (int v = 0; v < nv; v++) {
-    acc[v] = vf_load(x + v * AT_VW);
-  }
-  for (int64_t m = 1; m < mid; m++) {
-    AT_UNROLL
-    for (int v = 0; v < nv; v++) {
-      acc[v] = vf_add(acc[v], vf_load(x + m * stride + v * AT_VW));
+static void add_row(int64_t n, const float *x, float *sum) {
+#define BODY(j, lanes) \
+  vf_store_lanes(sum + (j), lanes, vf_add(vf_load_lanes(sum + (j), lanes), vf_load_lanes(x + (j), lanes)))
+  AT_ROW_EACH(n, BODY);
+#undef BODY
+}
+
+/* out[n] = sum of `mid` rows, n <= WIDE.  Rows are read in order, which is what the processor's prefetching likes. */
+static void sum_columns(int64_t mid, int64_t n, const float *x, int64_t stride, float *out) {
+  float part[WIDE];
+  memset(out, 0, (size_t)n * sizeof *out);
+  for (int64_t m0 = 0; m0 < mid; m0 += CHUNK) {
+    memset(part, 0, (size_t)n * sizeof *part);
+    for (int64_t m = m0; m < mid && m < m0 + CHUNK; m++) {
+      add_row(n, x + m * stride, part);
     }
-  }
-  AT_UNROLL
-  for (int v = 0; v < nv; v++) {
-    vf_store(out + v * AT_VW, first ? acc[v] : vf_add(vf_load(out + v * AT_VW), acc[v]));
-  }
-}
-
-/* The last columns, fewer than a vector. */
-static void sum_edge(int64_t width, int64_t mid, const float *x, int64_t stride, float *out, int first) {
-  vf acc = vf_zero();
-  for (int64_t m = 0; m < mid; m++) {
-    acc = vf_add(acc, vf_load_first(x + m * stride, width));
-  }
-  vf_store_first(out, width, first ? acc : vf_add(vf_load_first(out, width), acc));
-}
-
-static void sum_rows_chunk(int64_t mid, int64_t n, const float *x, float *out, int first) {
-  int64_t i = 0;
-  for (; i + 4 * AT_VW <= n; i += 4 * AT_VW) {
-    sum_columns(4, mid, x + i, n, out + i, first);
-  }
-  for (; i + AT_VW <= n; i += AT_VW) {
-    sum_columns(1, mid, x + i, n, out + i, first);
-  }
-  if (i < n) {
-    sum_edge(n - i, mid, x + i, n, out + i, first);
+    add_row(n, part, out);
   }
 }
 
@@ -65,11 +46,9 @@ void AT_SIMD(reduce_sum)(const at_kcall *k) {
   for (int64_t o = 0; o < outer; o++, x += mid * inner, out += inner) {
     if (inner == 1) {
       *out = sum_long_row(mid, x);
-    } else if (mid == 0) {
-      memset(out, 0, (size_t)inner * sizeof *out);
     } else {
-      for (int64_t m = 0; m < mid; m += CHUNK) {
-        sum_rows_chunk(mid - m < CHUNK ? mid - m : CHUNK, inner, x + m * inner, out, m == 0);
+      for (int64_t i = 0; i < inner; i += WIDE) {
+        sum_columns(mid, inner - i < WIDE ? inner - i : WIDE, x + i, inner, out + i);
       }
     }
   }
