@@ -7,8 +7,8 @@
 
 static bool codec_finite(int64_t n, const float *x, const float *e) {
   vf bad = vf_zero(); /* 0, or NaN once something was not finite */
-#define BODY(j, lanes)                                                                                                 \
-  const vf v = vf_load_lanes(x + (j), lanes);                                                                          \
+#define BODY(j, lanes)                        \
+  const vf v = vf_load_lanes(x + (j), lanes); \
   bad = vf_fma(e == NULL ? v : vf_add(v, vf_load_lanes(e + (j), lanes)), vf_zero(), bad)
   AT_ROW_EACH(n, BODY);
 #undef BODY

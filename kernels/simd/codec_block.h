@@ -191,7 +191,8 @@ AT_INLINE vf codec_get(bool bytes, const uint8_t *p) {
 }
 
 /* Decode n elements of one block into y, or add them to y with a weight. */
-AT_INLINE void codec_unblock(bool bytes, bool add, int64_t n, float scale, const uint8_t *codes, float weight, float *y) {
+AT_INLINE void codec_unblock(bool bytes, bool add, int64_t n, float scale, const uint8_t *codes, float weight,
+                             float *y) {
   const vf s = vf_set1(scale), w = vf_set1(weight);
   int64_t i = 0;
   for (; i + AT_VW <= n; i += AT_VW) {

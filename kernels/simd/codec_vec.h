@@ -14,19 +14,19 @@
 
 #if defined(__AVX512F__)
 
-#define vi_load(p) _mm512_loadu_si512(p)
-#define vi_store(p, v) _mm512_storeu_si512(p, v)
-#define vi_srl(v, n) _mm512_srli_epi32(v, n)
-#define vi_or _mm512_or_si512
-#define vi_max _mm512_max_epi32
-#define vi_min _mm512_min_epi32
-#define vi_from_float _mm512_cvtps_epi32 /* integral floats */
+#define vi_load(p)         _mm512_loadu_si512(p)
+#define vi_store(p, v)     _mm512_storeu_si512(p, v)
+#define vi_srl(v, n)       _mm512_srli_epi32(v, n)
+#define vi_or              _mm512_or_si512
+#define vi_max             _mm512_max_epi32
+#define vi_min             _mm512_min_epi32
+#define vi_from_float      _mm512_cvtps_epi32 /* integral floats */
 #define vi_pairs_srl(v, n) _mm512_srli_epi64(v, n)
 #define vi_pairs_sll(v, n) _mm512_slli_epi64(v, n)
-#define vi_pairs_add _mm512_add_epi64
-#define vi_pairs_sub _mm512_sub_epi64
-#define vi_pairs_set1 _mm512_set1_epi64
-#define vf_floor(v) _mm512_roundscale_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
+#define vi_pairs_add       _mm512_add_epi64
+#define vi_pairs_sub       _mm512_sub_epi64
+#define vi_pairs_set1      _mm512_set1_epi64
+#define vf_floor(v)        _mm512_roundscale_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 
 AT_INLINE vi vi_lanes(void) { /* 0, 1, 2, ... */
   return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -99,22 +99,22 @@ AT_INLINE vi vi_xor3(vi a, vi b, vi c) {
 
 #else
 
-#define vi_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define vi_store(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
-#define vi_srl(v, n) _mm256_srli_epi32(v, n)
-#define vi_or _mm256_or_si256
-#define vi_max _mm256_max_epi32
-#define vi_min _mm256_min_epi32
-#define vi_from_float _mm256_cvtps_epi32
+#define vi_load(p)         _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define vi_store(p, v)     _mm256_storeu_si256((__m256i *)(void *)(p), v)
+#define vi_srl(v, n)       _mm256_srli_epi32(v, n)
+#define vi_or              _mm256_or_si256
+#define vi_max             _mm256_max_epi32
+#define vi_min             _mm256_min_epi32
+#define vi_from_float      _mm256_cvtps_epi32
 #define vi_pairs_srl(v, n) _mm256_srli_epi64(v, n)
 #define vi_pairs_sll(v, n) _mm256_slli_epi64(v, n)
-#define vi_pairs_add _mm256_add_epi64
-#define vi_pairs_sub _mm256_sub_epi64
-#define vi_pairs_set1 _mm256_set1_epi64x
-#define vf_floor(v) _mm256_round_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
+#define vi_pairs_add       _mm256_add_epi64
+#define vi_pairs_sub       _mm256_sub_epi64
+#define vi_pairs_set1      _mm256_set1_epi64x
+#define vf_floor(v)        _mm256_round_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 
 /* Half-precision conversion is a feature of its own, which every processor with AVX2 and FMA has. */
-#define AT_F16C static inline __attribute__((target("f16c")))
+#define AT_F16C            static inline __attribute__((target("f16c")))
 
 AT_INLINE vi vi_lanes(void) {
   return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
