@@ -27,7 +27,8 @@ void at_blas_matmul(const at_kcall *call) {
     memset(c, 0, (size_t)(batch * m * n) * sizeof *c);
     return;
   }
-  if (!ta && stride_b == 0 && stride_a == m * k) { /* one B for all: the batches of A are rows of one matrix */
+  if (!ta && stride_b == 0 && stride_a == m * k &&
+      m <= INT_MAX / batch) { /* one B for all: the batches of A are rows of one matrix */
     m *= batch;
     batch = 1;
   }
