@@ -73,6 +73,16 @@ at_err at_h5_expect(at_h5 *f, const at_h5_desc *want, const at_h5_desc *found);
 at_err at_h5_read_run(hid_t dataset, const at_h5_desc *d, int64_t first, int64_t n, void *data);
 at_err at_h5_write_run(hid_t dataset, const at_h5_desc *d, hid_t xfer, int64_t first, int64_t n, const void *data);
 
+/* Names met on a walk, one behind the other, then as a sorted block. */
+typedef struct at_h5_names {
+  char *text; /* free where at_h5_names_sorted is not reached */
+  int64_t n, used, room;
+  at_err err; /* why at_h5_name_add failed */
+} at_h5_names;
+herr_t at_h5_name_add(at_h5_names *c, const char *name);
+at_err at_h5_names_sorted(at_h5_names *c, int64_t *n, char ***out); /* empties c; at_free (one block) */
+/* Element i of data as a double. */
+double at_h5_value(at_h5_type type, const void *data, int64_t i);
 /* Absolute paths of all datasets, in ascending byte order; at_free (one block). */
 at_err at_h5_datasets(at_h5 *f, int64_t *n, char ***paths);
 

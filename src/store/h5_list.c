@@ -24,14 +24,7 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names met on a walk, one behind the other. */
-typedef struct names {
-  char *text;
-  int64_t n, used, room;
-  at_err err;
-} names;
-
-static herr_t add_name(names *c, const char *prefix, const char *name) {
+static herr_t add_name(at_h5_names *c, const char *prefix, const char *name) {
   int64_t need = (int64_t)(strlen(prefix) + strlen(name) + 1);
   if (c->used + need > c->room) {
     c->room = 2 * (c->used + need) + 4096;
@@ -46,8 +39,11 @@ static herr_t add_name(names *c, const char *prefix, const char *name) {
   return 0;
 }
 
-/* The collected names as a sorted block; c is emptied. */
-static at_err sorted(names *c, int64_t *n, char ***out) {
+herr_t at_h5_name_add(at_h5_names *c, const char *name) {
+  return add_name(c, "", name);
+}
+
+at_err at_h5_names_sorted(at_h5_names *c, int64_t *n, char ***out) {
   at_err err = block_alloc(out, c->n, c->used);
   if (err == AT_OK && c->n > 0) {
     char *at = (*out)[0];
@@ -60,6 +56,7 @@ static at_err sorted(names *c, int64_t *n, char ***out) {
   }
   *n = err == AT_OK ? c->n : 0;
   at_free(c->text);
+  *c = (at_h5_names){0};
   return err;
 }
 
@@ -70,7 +67,7 @@ static herr_t on_link(hid_t group, const char *name, const H5L_info_t *info, voi
 }
 
 at_err at_h5_list(at_h5 *f, const char *group, int64_t *n, char ***out) {
-  names c = {0};
+  at_h5_names c = {0};
   *n = 0;
   *out = NULL;
   hid_t id = H5Gopen2(f->id, group, H5P_DEFAULT);
@@ -86,7 +83,7 @@ at_err at_h5_list(at_h5 *f, const char *group, int64_t *n, char ***out) {
     at_free(c.text);
     return err;
   }
-  return sorted(&c, n, out);
+  return at_h5_names_sorted(&c, n, out);
 }
 
 static herr_t on_object(hid_t file, const char *name, const H5O_info_t *info, void *data) {
@@ -95,7 +92,7 @@ static herr_t on_object(hid_t file, const char *name, const H5O_info_t *info, vo
 }
 
 at_err at_h5_datasets(at_h5 *f, int64_t *n, char ***out) {
-  names c = {0};
+  at_h5_names c = {0};
   *n = 0;
   *out = NULL;
   if (H5Ovisit2(f->id, H5_INDEX_NAME, H5_ITER_NATIVE, on_object, &c, H5O_INFO_BASIC) < 0) {
@@ -103,7 +100,7 @@ at_err at_h5_datasets(at_h5 *f, int64_t *n, char ***out) {
     at_free(c.text);
     return err == AT_ERR_HDF5 ? AT_FAIL(AT_ERR_FORMAT, "%s", at_err_message()) : err;
   }
-  return sorted(&c, n, out);
+  return at_h5_names_sorted(&c, n, out);
 }
 
 /* ---- strings as a dataset: fixed length, so that they can have a checksum ---- */

@@ -68,6 +68,27 @@ at_h5_type at_h5_type_of(hid_t type) {
   return AT_H5_OTHER;
 }
 
+double at_h5_value(at_h5_type type, const void *data, int64_t i) {
+  switch (type) {
+  case AT_H5_F32:
+    return ((const float *)data)[i];
+  case AT_H5_F64:
+    return ((const double *)data)[i];
+  case AT_H5_I32:
+    return ((const int32_t *)data)[i];
+  case AT_H5_I64:
+    return (double)((const int64_t *)data)[i];
+  case AT_H5_U8:
+    return ((const uint8_t *)data)[i];
+  case AT_H5_U32:
+    return ((const uint32_t *)data)[i];
+  case AT_H5_U64:
+    return (double)((const uint64_t *)data)[i];
+  default:
+    return 0;
+  }
+}
+
 int64_t at_h5_count(const at_h5_desc *d) {
   int64_t n = 1;
   for (int i = 0; i < d->ndims; i++) {
