@@ -54,6 +54,7 @@ typedef void (*at_kernel)(const at_kcall *k);
  * logsumexp                   out[rows] = log sum exp in[rows][n]; dim: rows, n; shifted by the row's maximum
  * place                       out (contiguous, shape dim[1..nd]) = 0 except a box that receives in[0]: dim[0] = nd, then
  *                             output shape, then box start (nd), then box shape (nd).  The transpose of a slice.
+ * join                        in: a [outer][na], b [outer][nb]; out [outer][na + nb]; dim: outer, na, nb
  * causal_fill                 in [batch][t][s]; out = in where s_index <= t_index + attr[1], else attr[0];
  *                             dim: batch, t, s.  In place allowed.
  * onehot                      in: i32 [n]; out [n][classes] of 0/1; dim: n, classes; an index
@@ -139,7 +140,7 @@ typedef void (*at_kernel)(const at_kcall *k);
   X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
   X(matmul) X(embed) X(embed_bwd)                                                                                      \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd) \
-  X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                        \
+  X(join) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                \
   X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
   X(softmax) X(length_fill) X(dropout) X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                           \
   X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reference kernels that move values without computing: placing a box, masking, one-hot rows, embedding rows. */
+/* Reference kernels that move values without computing: placing a box, joining, masking, one-hot rows, embedding rows. */
 #include "kernels/ref/real.h"
 
 void AT_REF(place)(const at_kcall *k) {
@@ -30,6 +30,16 @@ void AT_REF(place)(const at_kcall *k) {
       index[i] = 0;
       offset -= stride[i] * box[i];
     }
+  }
+}
+
+void AT_REF(join)(const at_kcall *k) {
+  const int64_t outer = k->dim[0], na = k->dim[1], nb = k->dim[2];
+  const real *a = k->in[0], *b = k->in[1];
+  real *out = k->out[0];
+  for (int64_t o = 0; o < outer; o++, a += na, b += nb, out += na + nb) {
+    memcpy(out, a, (size_t)na * sizeof *out);
+    memcpy(out + na, b, (size_t)nb * sizeof *out);
   }
 }
 

@@ -11,7 +11,7 @@ typedef struct sweep {
   at_graph *g;
   int n_value;
   bool *need;  /* depends on a wrt value */
-  bool *stop;  /* is a wrt value: its cotangent is wanted, not passed on */
+  bool *stop;  /* is a wrt value whose cotangent is wanted, not passed on */
   at_val *acc; /* cotangent so far */
 } sweep;
 
@@ -22,10 +22,11 @@ static void accumulate(sweep *s, at_val v, at_val cot) {
   s->acc[v] = s->acc[v] == AT_NONE ? cot : at_add(s->g, s->acc[v], cot);
 }
 
-static void mark_needed(sweep *s, const at_val *wrt, int n_wrt) {
+static void mark_needed(sweep *s, const at_val *wrt, int n_wrt, bool through) {
   const at_graph *g = s->g;
   for (int i = 0; i < n_wrt; i++) {
-    s->need[wrt[i]] = s->stop[wrt[i]] = true;
+    s->need[wrt[i]] = true;
+    s->stop[wrt[i]] = !through;
   }
   for (int i = 0; i < g->n_node; i++) {
     const at_node *n = &g->node[i];
@@ -135,8 +136,8 @@ static at_err seed(sweep *s, const at_val *out, const at_val *cot, int n_out) {
   return s->g->status;
 }
 
-at_err at_graph_vjp(at_graph *g, const at_val *out, const at_val *cot, int n_out, const at_val *wrt, int n_wrt,
-                    at_val *grad) {
+at_err at_graph_sweep(at_graph *g, const at_val *out, const at_val *cot, int n_out, const at_val *wrt, int n_wrt,
+                      bool through, at_val *grad) {
   AT_TRY(g->status);
   at_err err = AT_OK;
   sweep s = {.g = g, .n_value = g->n_value};
@@ -147,7 +148,7 @@ at_err at_graph_vjp(at_graph *g, const at_val *out, const at_val *cot, int n_out
   for (int v = 0; v < s.n_value; v++) {
     s.acc[v] = AT_NONE;
   }
-  mark_needed(&s, wrt, n_wrt);
+  mark_needed(&s, wrt, n_wrt, through);
   AT_TRY_TO(err, done, seed(&s, out, cot, n_out));
   for (int i = last; i >= 0; i--) {
     if (g->node[i].op != AT_OP_leaf) {
@@ -162,4 +163,9 @@ done:
   at_free(s.stop);
   at_free(s.acc);
   return err == AT_OK ? AT_OK : (at_graph_fail(g, err), err);
+}
+
+at_err at_graph_vjp(at_graph *g, const at_val *out, const at_val *cot, int n_out, const at_val *wrt, int n_wrt,
+                    at_val *grad) {
+  return at_graph_sweep(g, out, cot, n_out, wrt, n_wrt, false, grad);
 }

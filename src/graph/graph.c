@@ -2,6 +2,7 @@
 /* Building graphs: values, leaves, hash-consed nodes and parameter layouts. */
 #include "src/graph/graph.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "src/base/alloc.h"
@@ -117,6 +118,7 @@ static bool node_same(const at_node *a, const at_node *b) {
          memcmp(a->i, b->i, sizeof a->i) == 0 && memcmp(a->f, b->f, sizeof a->f) == 0;
 }
 
+/* Where *n stands in the table, or the empty slot where it belongs. */
 static int32_t *table_find(at_graph *g, const at_node *n) {
   uint64_t mask = (uint64_t)g->table_size - 1;
   for (uint64_t h = node_hash(n) & mask;; h = (h + 1) & mask) {
@@ -135,10 +137,20 @@ static at_err table_grow(at_graph *g) {
   g->table = table;
   g->table_size = size;
   for (int i = 0; i < g->n_node; i++) {
-    if (g->node[i].op != AT_OP_leaf) {
+    const at_node *n = &g->node[i];
+    if (n->op != AT_OP_leaf || g->value[n->out].leaf == AT_LEAF_CONST) {
       *table_find(g, &g->node[i]) = i + 1;
     }
   }
+  return AT_OK;
+}
+
+/* table_find with room for one more. */
+static at_err table_slot(at_graph *g, const at_node *n, int32_t **slot) {
+  if (2 * (g->n_node + 1) > g->table_size) {
+    AT_TRY(table_grow(g));
+  }
+  *slot = table_find(g, n);
   return AT_OK;
 }
 
@@ -205,21 +217,13 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
   }
   memcpy(n.i, i ? i : (const int64_t[]){0}, (size_t)n_i * sizeof *i);
   memcpy(n.f, f ? f : (const double[]){0}, (size_t)n_f * sizeof *f);
-  if (2 * (g->n_node + 1) > g->table_size) {
-    at_err e = table_grow(g);
-    if (e != AT_OK) {
-      return at_graph_fail(g, e);
-    }
+  int32_t *slot;
+  at_err e = table_slot(g, &n, &slot);
+  if (e == AT_OK && *slot == 0) {
+    e = append(g, &n);
+    *slot = e == AT_OK ? g->n_node : 0;
   }
-  int32_t *slot = table_find(g, &n);
-  if (*slot == 0) {
-    at_err e = append(g, &n);
-    if (e != AT_OK) {
-      return at_graph_fail(g, e);
-    }
-    *slot = g->n_node;
-  }
-  return g->node[*slot - 1].out;
+  return e == AT_OK ? g->node[*slot - 1].out : at_graph_fail(g, e);
 }
 
 at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in) {
@@ -227,6 +231,27 @@ at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in) {
 }
 
 /* --- leaves ------------------------------------------------------------------------------------------------------- */
+
+/* Shape and fill stand in the attributes: they are what makes two constants the same. */
+static at_node leaf_node(at_shape shape, double fill) {
+  at_node n;
+  memset(&n, 0, sizeof n);
+  n.op = AT_OP_leaf;
+  n.n_out = 1;
+  n.i[0] = shape.nd;
+  memcpy(n.i + 1, shape.d, (size_t)shape.nd * sizeof shape.d[0]);
+  n.f[0] = fill;
+  return n;
+}
+
+static at_val push_leaf(at_graph *g, const at_node *n, const at_value *v) {
+  at_err e = push_node(g, n);
+  if (e == AT_OK) {
+    g->node[g->n_node - 1].out = g->n_value;
+    e = push_value(g, v);
+  }
+  return e == AT_OK ? g->n_value - 1 : at_graph_fail(g, e);
+}
 
 static at_val leaf(at_graph *g, at_leaf_kind kind, at_dtype type, at_shape shape, int64_t where, double fill) {
   if (g->status != AT_OK) {
@@ -237,17 +262,9 @@ static at_val leaf(at_graph *g, at_leaf_kind kind, at_dtype type, at_shape shape
       return at_graph_fail(g, AT_FAIL(AT_ERR_ARG, "a leaf has a negative dimension"));
     }
   }
-  at_node n;
-  memset(&n, 0, sizeof n);
-  n.op = AT_OP_leaf;
-  n.n_out = 1;
-  n.out = g->n_value;
+  at_node n = leaf_node(shape, fill);
   at_value v = {.node = g->n_node, .dtype = type, .shape = shape, .leaf = kind, .leaf_at = where, .fill = fill};
-  at_err e = push_node(g, &n);
-  if (e == AT_OK) {
-    e = push_value(g, &v);
-  }
-  return e == AT_OK ? g->n_value - 1 : at_graph_fail(g, e);
+  return push_leaf(g, &n, &v);
 }
 
 at_val at_graph_input(at_graph *g, const char *name, at_dtype type, at_shape shape) {
@@ -302,7 +319,29 @@ at_val at_graph_state(at_graph *g, const char *name, at_shape shape, at_init ini
 }
 
 at_val at_graph_const(at_graph *g, double value, at_shape shape) {
-  return leaf(g, AT_LEAF_CONST, g->real, shape, 0, value);
+  if (g->status != AT_OK) {
+    return AT_NONE;
+  }
+  at_node n = leaf_node(shape, value);
+  int32_t *slot;
+  at_err e = table_slot(g, &n, &slot);
+  if (e != AT_OK) {
+    return at_graph_fail(g, e);
+  }
+  if (*slot == 0 && leaf(g, AT_LEAF_CONST, g->real, shape, 0, value) != AT_NONE) {
+    *slot = g->n_node;
+  }
+  return *slot == 0 ? AT_NONE : g->node[*slot - 1].out;
+}
+
+at_val at_graph_fresh(at_graph *g, at_shape shape) {
+  if (g->status != AT_OK) {
+    return AT_NONE;
+  }
+  at_node n = leaf_node(shape, NAN);
+  n.i[1 + AT_KND] = 1 + g->n_value; /* so that it equals no constant */
+  at_value v = {.node = g->n_node, .dtype = g->real, .shape = shape, .leaf = AT_LEAF_CONST, .fill = NAN};
+  return push_leaf(g, &n, &v);
 }
 
 const at_layout *at_graph_params(const at_graph *g) {

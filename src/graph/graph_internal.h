@@ -11,7 +11,13 @@
   X(add) X(sub) X(mul) X(div) X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)      \
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(reshape) X(permute) X(broadcast) X(slice) X(place) X(sum) X(logsumexp)     \
   X(matmul) X(embed) X(embed_bwd) X(onehot) X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope)            \
-  X(attention) X(attention_bwd) X(causal_fill) X(xent) X(xent_bwd)
+  X(attention) X(attention_bwd) X(causal_fill) X(xent) X(xent_bwd)                                                     \
+  X(join) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                \
+  X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
+  X(softmax) X(length_fill) X(stop_gradient) X(straight_through) X(dropout)                                            \
+  X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                                                                \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
+  X(moments) X(rows_affine) X(rows_dot)
 /* clang-format on */
 
 typedef enum at_op {
@@ -92,6 +98,12 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
                      int n_f);
 /* As above when another operation stands for the same inputs with no attributes. */
 at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in);
+/* A value that equals no other, to differentiate with respect to where the result does not depend on it (which is linear in
+ * it): reading it gives NaN. */
+at_val at_graph_fresh(at_graph *g, at_shape shape);
+/* at_graph_vjp; with `through`, wrt values may depend on one another and each gets its whole cotangent. */
+at_err at_graph_sweep(at_graph *g, const at_val *out, const at_val *cot, int n_out, const at_val *wrt, int n_wrt,
+                      bool through, at_val *grad);
 /* Remember a failure (the first one stays) and return AT_NONE. */
 at_val at_graph_fail(at_graph *g, at_err e);
 static inline const at_value *at_graph_value(const at_graph *g, at_val v) {

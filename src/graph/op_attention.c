@@ -6,7 +6,7 @@
 #include "src/graph/op_rows.h"
 #include "src/graph/ops.h"
 
-/* --- attention: in qkv [b][t][(hq + 2 hkv) hd]; out o [b][t][hq hd], lse [b][hq][t]; i = hq, hkv, causal ------------------- */
+/* --- attention: in qkv [b][t][(hq + 2 hkv) hd]; out o [b][t][hq hd], lse [b][hq][t]; i = hq, hkv, causal; f = scale ------------------- */
 
 static int64_t head_dim(const at_graph *g, const at_node *n) {
   return at_in_shape(g, n, 0).d[2] / (n->i[0] + 2 * n->i[1]);
@@ -34,12 +34,12 @@ static void lower_attention(const at_graph *g, const at_node *n, at_kcall *k, in
   k->dim[3] = n->i[1];
   k->dim[4] = head_dim(g, n);
   k->dim[5] = n->i[2];
-  k->attr[0] = 1.0 / sqrt((double)head_dim(g, n));
+  k->attr[0] = n->f[0];
 }
 
 static void vjp_attention(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
   at_val in[4] = {n->in[0], n->out, n->out + 1, dout[0]};
-  din[0] = at_graph_node(g, AT_OP_attention_bwd, in, 4, n->i, 3, NULL, 0);
+  din[0] = at_graph_node(g, AT_OP_attention_bwd, in, 4, n->i, 3, n->f, 1);
 }
 
 /* Heads [first, first + count) of packed [b][t][..], each repeated `group` times -> [b * count * group][t][hd]. */
@@ -53,20 +53,28 @@ static at_val heads(at_graph *g, at_val packed, int64_t first, int64_t count, in
   return at_reshape(g, x, AT_SHAPE(b * count * group, t, hd));
 }
 
-static at_val decompose_attention(at_graph *g, const at_node *n) {
-  at_shape s = at_in_shape(g, n, 0);
-  int64_t hq = n->i[0], hkv = n->i[1], hd = head_dim(g, n), b = s.d[0], t = s.d[1];
-  at_val q = heads(g, n->in[0], 0, hq, 1, hd);
-  at_val k = heads(g, n->in[0], hq, hkv, hq / hkv, hd);
-  at_val v = heads(g, n->in[0], hq + hkv, hkv, hq / hkv, hd);
-  at_val score = at_affine(g, at_matmul(g, q, k, false, true), 1.0 / sqrt((double)hd), 0);
-  if (n->i[2]) {
+/* Attention with the t x t matrix, from which padded keys can be left out.  length: i32 [b], or AT_NONE. */
+static at_val attend(at_graph *g, at_val qkv, at_val length, int64_t hq, int64_t hkv, bool causal, double scale) {
+  at_shape s = at_graph_shape(g, qkv);
+  int64_t b = s.d[0], t = s.d[1], hd = s.d[2] / (hq + 2 * hkv);
+  at_val q = heads(g, qkv, 0, hq, 1, hd);
+  at_val k = heads(g, qkv, hq, hkv, hq / hkv, hd);
+  at_val v = heads(g, qkv, hq + hkv, hkv, hq / hkv, hd);
+  at_val score = at_affine(g, at_matmul(g, q, k, false, true), scale, 0);
+  if (causal) {
     score = at_causal_fill(g, score, -1e30); /* exp underflows to an exact 0 */
   }
-  at_val lse = at_reshape(g, at_logsumexp(g, score), AT_SHAPE(b * hq, t, 1));
-  at_val o = at_matmul(g, at_exp(g, at_sub(g, score, lse)), v, false, false);
+  if (length != AT_NONE) {
+    score = at_length_fill(g, at_reshape(g, score, AT_SHAPE(b, hq, t, t)), length, -1e30);
+    score = at_reshape(g, score, AT_SHAPE(b * hq, t, t));
+  }
+  at_val o = at_matmul(g, at_softmax(g, score), v, false, false);
   o = at_permute(g, at_reshape(g, o, AT_SHAPE(b, hq, t, hd)), (int[]){0, 2, 1, 3});
   return at_reshape(g, o, AT_SHAPE(b, t, hq * hd));
+}
+
+static at_val decompose_attention(at_graph *g, const at_node *n) {
+  return attend(g, n->in[0], AT_NONE, n->i[0], n->i[1], n->i[2] != 0, n->f[0]);
 }
 
 /* Two products of t x t x hd per head, half of it when causal. */
@@ -90,21 +98,29 @@ const at_op_row at_op_row_attention = {.name = "attention",
                                        .decompose = decompose_attention,
                                        .flops = flops_attention};
 
+at_val at_attention_scaled(at_graph *g, at_val qkv, int hq, int hkv, bool causal, double scale) {
+  return at_graph_node(g, AT_OP_attention, &qkv, 1, (int64_t[]){hq, hkv, causal}, 3, &scale, 1);
+}
+
+static double default_scale(const at_graph *g, at_val qkv, int hq, int hkv) {
+  at_shape s = at_graph_shape(g, qkv);
+  return s.nd == 3 && hq > 0 && hkv > 0 ? 1.0 / sqrt((double)(s.d[2] / (hq + 2 * hkv))) : 1.0;
+}
+
 at_val at_attention(at_graph *g, at_val qkv, int hq, int hkv, bool causal) {
-  return at_graph_node(g, AT_OP_attention, &qkv, 1, (int64_t[]){hq, hkv, causal}, 3, NULL, 0);
+  return at_attention_scaled(g, qkv, hq, hkv, causal, default_scale(g, qkv, hq, hkv));
+}
+
+at_val at_attention_padded(at_graph *g, at_val qkv, at_val length, int hq, int hkv, bool causal) {
+  return attend(g, qkv, length, hq, hkv, causal, default_scale(g, qkv, hq, hkv));
 }
 
 /* in qkv, o, lse, do; out dqkv */
-static at_err infer_same(const at_graph *g, const at_node *n, at_shape *out) {
-  *out = at_in_shape(g, n, 0);
-  return AT_OK;
-}
-
 const at_op_row at_op_row_attention_bwd = {.name = "attention_bwd",
                                            .n_in = 4,
                                            .n_out = 1,
                                            .kslot = AT_K_attention_bwd,
-                                           .infer = infer_same,
+                                           .infer = at_infer_same,
                                            .lower = lower_attention,
                                            .forward = AT_OP_attention,
                                            .fwd_in = {0},

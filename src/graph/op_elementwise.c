@@ -6,14 +6,15 @@
 #include "src/graph/op_rows.h"
 #include "src/graph/ops.h"
 
-static double flops_elements(const at_graph *g, const at_node *n) {
+double at_flops_elements(const at_graph *g, const at_node *n) {
   return (double)at_shape_count(at_graph_value(g, n->out)->shape);
 }
 
 /* --- binary ------------------------------------------------------------------------------------------------------- */
 
-static at_err infer_binary(const at_graph *g, const at_node *n, at_shape *out) {
-  at_shape a = at_in_shape(g, n, 0), b = at_in_shape(g, n, 1);
+/* Joins the shape of one more operand to *out. */
+static at_err broadcast_with(const at_node *n, at_shape b, at_shape *out) {
+  at_shape a = *out;
   out->nd = a.nd > b.nd ? a.nd : b.nd;
   for (int i = 1; i <= out->nd; i++) {
     int64_t da = i <= a.nd ? a.d[a.nd - i] : 1, db = i <= b.nd ? b.d[b.nd - i] : 1;
@@ -27,6 +28,14 @@ static at_err infer_binary(const at_graph *g, const at_node *n, at_shape *out) {
   return AT_OK;
 }
 
+at_err at_infer_broadcast(const at_graph *g, const at_node *n, at_shape *out) {
+  *out = at_in_shape(g, n, 0);
+  for (int k = 1; k < n->n_in; k++) {
+    AT_TRY(broadcast_with(n, at_in_shape(g, n, k), out));
+  }
+  return AT_OK;
+}
+
 void at_lower_strides(at_shape out, at_shape in, int64_t *stride) {
   int64_t step = 1;
   for (int i = 1; i <= out.nd; i++) {
@@ -36,15 +45,16 @@ void at_lower_strides(at_shape out, at_shape in, int64_t *stride) {
   }
 }
 
-static void lower_binary(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+void at_lower_broadcast(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
   (void)shift;
   at_shape out = at_graph_value(g, n->out)->shape;
   k->dim[0] = out.nd;
   for (int i = 0; i < out.nd; i++) {
     k->dim[1 + i] = out.d[i];
   }
-  at_lower_strides(out, at_in_shape(g, n, 0), &k->dim[1 + out.nd]);
-  at_lower_strides(out, at_in_shape(g, n, 1), &k->dim[1 + 2 * out.nd]);
+  for (int j = 0; j < n->n_in; j++) {
+    at_lower_strides(out, at_in_shape(g, n, j), &k->dim[1 + (1 + j) * out.nd]);
+  }
 }
 
 static void vjp_add(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
@@ -68,18 +78,18 @@ static void vjp_div(at_graph *g, const at_node *n, const at_val *dout, at_val *d
   din[1] = at_neg(g, at_sum_to(g, at_mul(g, da, n->out), at_in_shape(g, n, 1)));
 }
 
-#define BINARY(op)                                             \
-  const at_op_row at_op_row_##op = {.name = #op,               \
-                                    .n_in = 2,                 \
-                                    .n_out = 1,                \
-                                    .kslot = AT_K_##op,        \
-                                    .infer = infer_binary,     \
-                                    .lower = lower_binary,     \
-                                    .vjp = vjp_##op,           \
-                                    .in_place = true,          \
-                                    .flops = flops_elements};  \
-  at_val at_##op(at_graph *g, at_val a, at_val b) {            \
-    return at_graph_node0(g, AT_OP_##op, (at_val[]){a, b}, 2); \
+#define BINARY(op)                                               \
+  const at_op_row at_op_row_##op = {.name = #op,                 \
+                                    .n_in = 2,                   \
+                                    .n_out = 1,                  \
+                                    .kslot = AT_K_##op,          \
+                                    .infer = at_infer_broadcast, \
+                                    .lower = at_lower_broadcast, \
+                                    .vjp = vjp_##op,             \
+                                    .in_place = true,            \
+                                    .flops = at_flops_elements}; \
+  at_val at_##op(at_graph *g, at_val a, at_val b) {              \
+    return at_graph_node0(g, AT_OP_##op, (at_val[]){a, b}, 2);   \
   }
 BINARY(add)
 BINARY(sub)
@@ -88,12 +98,12 @@ BINARY(div)
 
 /* --- unary -------------------------------------------------------------------------------------------------------- */
 
-static at_err infer_unary(const at_graph *g, const at_node *n, at_shape *out) {
+at_err at_infer_same(const at_graph *g, const at_node *n, at_shape *out) {
   *out = at_in_shape(g, n, 0);
   return AT_OK;
 }
 
-static void lower_unary(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+void at_lower_unary(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
   (void)shift;
   k->dim[0] = at_shape_count(at_in_shape(g, n, 0));
   k->attr[0] = n->f[0];
@@ -160,16 +170,16 @@ static at_val decompose_silu(at_graph *g, const at_node *n) {
   return at_mul(g, n->in[0], at_sigmoid(g, n->in[0]));
 }
 
-#define UNARY_ROW(op, ...)                                   \
-  const at_op_row at_op_row_##op = {.name = #op,             \
-                                    .n_in = 1,               \
-                                    .n_out = 1,              \
-                                    .kslot = AT_K_##op,      \
-                                    .infer = infer_unary,    \
-                                    .lower = lower_unary,    \
-                                    .vjp = vjp_##op,         \
-                                    .in_place = true,        \
-                                    .flops = flops_elements, \
+#define UNARY_ROW(op, ...)                                      \
+  const at_op_row at_op_row_##op = {.name = #op,                \
+                                    .n_in = 1,                  \
+                                    .n_out = 1,                 \
+                                    .kslot = AT_K_##op,         \
+                                    .infer = at_infer_same,     \
+                                    .lower = at_lower_unary,    \
+                                    .vjp = vjp_##op,            \
+                                    .in_place = true,           \
+                                    .flops = at_flops_elements, \
                                     __VA_ARGS__}
 #define UNARY(op, ...)                           \
   UNARY_ROW(op, __VA_ARGS__);                    \
@@ -202,12 +212,12 @@ at_val at_affine(at_graph *g, at_val x, double scale, double shift) {
                                           .n_in = 2,                \
                                           .n_out = 1,               \
                                           .kslot = AT_K_##op##_bwd, \
-                                          .infer = infer_unary,     \
-                                          .lower = lower_unary,     \
+                                          .infer = at_infer_same,   \
+                                          .lower = at_lower_unary,  \
                                           .forward = AT_OP_##op,    \
                                           .fwd_in = {0},            \
                                           .cot_in = 1,              \
                                           .grad_of = {0},           \
-                                          .flops = flops_elements}
+                                          .flops = at_flops_elements}
 UNARY_BWD(gelu);
 UNARY_BWD(silu);

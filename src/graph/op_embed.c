@@ -25,8 +25,7 @@ static void lower_embed(const at_graph *g, const at_node *n, at_kcall *k, int64_
 }
 
 static void vjp_embed(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
-  at_val in[2] = {dout[0], n->in[1]};
-  din[0] = at_graph_node(g, AT_OP_embed_bwd, in, 2, (int64_t[]){at_in_shape(g, n, 0).d[0]}, 1, NULL, 0);
+  din[0] = at_embed_sum(g, dout[0], n->in[1], at_in_shape(g, n, 0).d[0]);
 }
 
 const at_op_row at_op_row_embed = {.name = "embed",
@@ -75,6 +74,10 @@ const at_op_row at_op_row_embed_bwd = {.name = "embed_bwd",
                                        .lower = lower_embed_bwd,
                                        .vjp = vjp_embed_bwd,
                                        .flops = flops_embed_bwd};
+
+at_val at_embed_sum(at_graph *g, at_val x, at_val ids, int64_t rows) {
+  return at_graph_node(g, AT_OP_embed_bwd, (at_val[]){x, ids}, 2, &rows, 1, NULL, 0);
+}
 
 /* --- onehot: in ids; i = classes.  Integers in, so there is no derivative. ----------------------------------------------- */
 

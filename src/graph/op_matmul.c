@@ -88,6 +88,21 @@ const at_op_row at_op_row_matmul = {.name = "matmul",
                                     .vjp = vjp_matmul,
                                     .flops = flops_matmul};
 
+/* Leading axes of both operands, broadcast against one another.  (What does not fit is refused by the shape rule.) */
+static void broadcast_batch(at_graph *g, at_val *a, at_val *b) {
+  at_shape sa = at_graph_shape(g, *a), sb = at_graph_shape(g, *b), wa = sa.nd > sb.nd ? sa : sb, wb = wa;
+  for (int i = 3; i <= wa.nd; i++) {
+    int64_t da = i <= sa.nd ? sa.d[sa.nd - i] : 1, db = i <= sb.nd ? sb.d[sb.nd - i] : 1;
+    wa.d[wa.nd - i] = wb.d[wa.nd - i] = da == 1 ? db : da;
+  }
+  for (int i = 1; i <= 2; i++) {
+    wa.d[wa.nd - i] = sa.d[sa.nd - i];
+    wb.d[wa.nd - i] = sb.d[sb.nd - i];
+  }
+  *a = at_broadcast(g, *a, wa);
+  *b = at_broadcast(g, *b, wb);
+}
+
 /* A batched [.., m, k] times one [k][n] is one tall product: fold the batch into the rows. */
 at_val at_matmul(at_graph *g, at_val a, at_val b, bool ta, bool tb) {
   at_shape sa = at_graph_shape(g, a), sb = at_graph_shape(g, b);
@@ -98,6 +113,9 @@ at_val at_matmul(at_graph *g, at_val a, at_val b, bool ta, bool tb) {
     at_shape out = sa;
     out.d[out.nd - 1] = at_graph_shape(g, y).d[1];
     return at_reshape(g, y, out);
+  }
+  if (sa.nd > 2 && sb.nd > 2) {
+    broadcast_batch(g, &a, &b);
   }
   return at_graph_node(g, AT_OP_matmul, (at_val[]){a, b}, 2, (int64_t[]){ta, tb}, 2, NULL, 0);
 }

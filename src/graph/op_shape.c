@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Operations that move elements without computing: reshape, permute, broadcast, slice and place. */
+/* Operations that move elements without computing: reshape, permute, broadcast, slice, place and join. */
 #include "src/graph/graph_internal.h"
 #include "src/graph/op_rows.h"
 #include "src/graph/ops.h"
@@ -232,4 +232,54 @@ const at_op_row at_op_row_place = {.name = "place",
 
 at_val at_place(at_graph *g, at_val x, int axis, int64_t start, int64_t total) {
   return at_graph_node(g, AT_OP_place, &x, 1, (int64_t[]){axis, start, total}, 3, NULL, 0);
+}
+
+/* --- join: in a, b; i = axis ---------------------------------------------------------------------------------------- */
+
+static at_err infer_join(const at_graph *g, const at_node *n, at_shape *out) {
+  at_shape a = at_in_shape(g, n, 0), b = at_in_shape(g, n, 1);
+  bool fits = a.nd == b.nd && n->i[0] >= 0 && n->i[0] < a.nd &&
+              at_graph_value(g, n->in[0])->dtype == at_graph_value(g, n->in[1])->dtype;
+  for (int i = 0; fits && i < a.nd; i++) {
+    fits = i == n->i[0] || a.d[i] == b.d[i];
+  }
+  if (!fits) {
+    char ta[96], tb[96];
+    return AT_FAIL(AT_ERR_INTERNAL, "join: %s and %s along axis %lld", at_shape_text(a, ta, sizeof ta),
+                   at_shape_text(b, tb, sizeof tb), (long long)n->i[0]);
+  }
+  *out = a;
+  out->d[n->i[0]] += b.d[n->i[0]];
+  return AT_OK;
+}
+
+static void lower_join(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+  (void)shift;
+  at_shape a = at_in_shape(g, n, 0), b = at_in_shape(g, n, 1);
+  k->dim[0] = k->dim[1] = k->dim[2] = 1;
+  for (int i = 0; i < a.nd; i++) {
+    k->dim[0] *= i < n->i[0] ? a.d[i] : 1;
+    k->dim[1] *= i < n->i[0] ? 1 : a.d[i];
+    k->dim[2] *= i < n->i[0] ? 1 : b.d[i];
+  }
+}
+
+static void vjp_join(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
+  int axis = (int)n->i[0];
+  int64_t a = at_in_shape(g, n, 0).d[axis], b = at_in_shape(g, n, 1).d[axis];
+  din[0] = at_slice(g, dout[0], axis, 0, a);
+  din[1] = at_slice(g, dout[0], axis, a, b);
+}
+
+const at_op_row at_op_row_join = {.name = "join",
+                                  .n_in = 2,
+                                  .n_out = 1,
+                                  .kslot = AT_K_join,
+                                  .moves = true,
+                                  .infer = infer_join,
+                                  .lower = lower_join,
+                                  .vjp = vjp_join};
+
+at_val at_join(at_graph *g, at_val a, at_val b, int axis) {
+  return at_graph_node(g, AT_OP_join, (at_val[]){a, b}, 2, (int64_t[]){axis}, 1, NULL, 0);
 }
