@@ -88,14 +88,14 @@ static at_err add_row(at_silo_list *list, const at_silo_row *row, bool required)
   return add(list, &silo);
 }
 
-static at_err add_named(at_silo_list *list, const char *name) {
+static at_err add_named(at_silo_list *list, const char *name, bool system) {
   bool all = strcmp(name, "all") == 0, small = strcmp(name, "small") == 0;
   if (!all && !small) {
     const at_silo_row *row = at_silo_find(name);
     return row == NULL ? unknown_silo(name) : add_row(list, row, true);
   }
   for (const at_silo_row *row = at_silo_rows; row->name != NULL; row++) {
-    if (all || row->small) {
+    if ((all && (system || row->packages[0] != NULL)) || (small && row->small)) {
       AT_TRY(add_row(list, row, false));
     }
   }
@@ -128,11 +128,11 @@ static at_err add_own(at_silo_list *list, const at_strlist *own) {
   return AT_OK;
 }
 
-at_err at_silo_list_create(at_silo_list *out, const at_strlist *names, const at_strlist *own) {
+at_err at_silo_list_create(at_silo_list *out, const at_strlist *names, const at_strlist *own, bool system) {
   at_err err = AT_OK;
   *out = (at_silo_list){0};
   for (int64_t i = 0; i < names->count && err == AT_OK; i++) {
-    err = add_named(out, names->item[i]);
+    err = add_named(out, names->item[i], system);
   }
   if (err == AT_OK) {
     err = add_own(out, own);

@@ -40,8 +40,9 @@ typedef struct at_silo_list {
 } at_silo_list;
 
 /* The silos of `names` (those of the table, or "all" or "small") followed by those of `own`
- * (name:path, path, name:path, ...).  AT_ERR_CONFIG for an unknown or repeated name, or a path without one. */
-at_err at_silo_list_create(at_silo_list *out, const at_strlist *names, const at_strlist *own);
+ * (name:path, path, name:path, ...).  "all" has the silos without packages only with `system`.
+ * AT_ERR_CONFIG for an unknown or repeated name, or a path without one. */
+at_err at_silo_list_create(at_silo_list *out, const at_strlist *names, const at_strlist *own, bool system);
 void at_silo_list_free(at_silo_list *list);
 
 typedef struct at_silo_file {

@@ -25,7 +25,8 @@ static const at_opt option_rows[] = {
     AT_OPT_F64(at_text_cfg, test, "test", "0.05", 0, 0.5, "", "Fraction of documents for testing."),
     AT_OPT_BYTES(at_text_cfg, max_bytes, "max_bytes_per_silo", "0", 0, 1e12,
                  "Most text per silo, whole documents; 0: all there is."),
-    AT_OPT_INT(at_text_cfg, seed, "seed", "0", 0, 9007199254740992.0, "", "Decides which documents go where."),
+    /* 26 of the seeds 0 to 600 spreads the bytes of the 14 silos best: 3 to 9 % of each in validation and in test. */
+    AT_OPT_INT(at_text_cfg, seed, "seed", "26", 0, 9007199254740992.0, "", "Decides which documents go where."),
     AT_OPT_ENUM(at_text_cfg, tokenizer, "tokenizer", "byte", tokenizers, "How text becomes tokens."),
 };
 static const at_opt_table option_table = AT_OPT_TABLE("Text data set", option_rows);
@@ -97,7 +98,7 @@ static at_err read_options(build *b) {
     return at_opts_reject(b->opts, "validation", "with test it leaves less than a tenth for training");
   }
   const at_strlist none = {0};
-  return at_silo_list_create(&b->list, table ? &b->cfg.silos : &none, &b->cfg.silo);
+  return at_silo_list_create(&b->list, table ? &b->cfg.silos : &none, &b->cfg.silo, b->cfg.system);
 }
 
 /* Rank 0 finds the files of a silo, everybody gets the list.  Collective. */
@@ -121,6 +122,7 @@ static at_err share_files(build *b, const at_silo *silo, at_silo_files *files) {
 
 /* Read this rank's share: a run of files, cut by bytes. */
 static at_err read_share(build *b, const at_silo *silo, const at_silo_files *files, at_text_sink *sink) {
+  at_bytes_reserve(&sink->packed, 0); /* a rank without files sends nothing from a valid address */
   const at_silo_row *row = silo->row;
   const at_text_reader *reader = row != NULL ? at_text_reader_find(row->reader) : NULL;
   int64_t rank = at_comm_rank(b->args->world), size = at_comm_size(b->args->world), before = 0;
@@ -218,6 +220,9 @@ static at_err finish_silo(build *b, const at_silo *silo, const at_bytes *packed,
   if (err == AT_OK && store && text.documents > 0) {
     err = at_text_store_silo(b->file, silo, &text, counts, &b->cfg);
     note_silo(b, silo, &text, counts);
+  } else if (err == AT_OK && store && (silo->row == NULL || counts->files > 0)) {
+    at_log_warn(b->args->log, "data", "silo %s is left out: its %lld files hold no text", silo->name,
+                (long long)counts->files);
   }
   at_text_silo_free(&text);
   return err;
