@@ -97,32 +97,14 @@ static at_err read_options(const at_system *system, at_opts *set, void *cfg, int
   return system->resolve(set, cfg);
 }
 
-at_err at_config_text(const at_opts *set, char **text, int64_t *length) {
-  *text = NULL;
-  FILE *f = tmpfile();
-  if (f == NULL) {
-    return AT_FAIL(AT_ERR_FILE, "no temporary file for the resolved configuration: set TMPDIR to a writable folder");
-  }
-  at_err err = at_opts_print_yaml(set, f);
-  *length = ftell(f);
-  if (err == AT_OK) {
-    err = at_alloc(text, (size_t)*length + 1, 1, "resolved configuration");
-  }
-  rewind(f);
-  if (err == AT_OK && fread(*text, 1, (size_t)*length, f) != (size_t)*length) {
-    err = AT_FAIL(AT_ERR_FILE, "the resolved configuration could not be read back from a temporary file");
-  }
-  fclose(f);
-  return err;
-}
-
-/* It travels from rank 0 to the others. */
+/* The resolved text travels from rank 0 to the others. */
 static at_err share_options(at_session *s, at_opts *set) {
   char *text = NULL;
   int64_t length = 0;
   bool root = at_comm_rank(s->world) == 0;
-  at_err err = root ? at_config_text(set, &text, &length) : AT_OK;
+  at_err err = root ? at_opts_yaml_text(set, &text) : AT_OK;
   AT_TRY_TO(err, done, at_comm_agree(s->world, err));
+  length = root ? (int64_t)strlen(text) : 0;
   AT_TRY_TO(err, done, at_comm_bcast(s->world, 0, &length, sizeof length));
   err = root ? AT_OK : at_alloc(&text, (size_t)length + 1, 1, "resolved configuration");
   AT_TRY_TO(err, done, at_comm_agree(s->world, err));
@@ -164,6 +146,13 @@ at_err at_system_main(at_session *s, const at_system *system, int argc, char **a
   return run_system(s, system, argc, argv, false);
 }
 
+/* The system that a line of a resolved configuration names; NULL if it is about something else. */
+static const at_system *system_in(const char *line) {
+  char name[64];
+  bool named = sscanf(line, "system: \"%63[^\"\n]\"", name) == 1 || sscanf(line, "system: %63s", name) == 1;
+  return named ? at_system_find(name) : NULL;
+}
+
 /* The system that a run's config.yaml is for; only that key is looked at. */
 static at_err system_of(const char *path, const at_system **out) {
   char line[256];
@@ -173,13 +162,27 @@ static at_err system_of(const char *path, const at_system **out) {
     return AT_FAIL(AT_ERR_FILE, "%s cannot be read: give the folder of a run (it holds config.yaml)", path);
   }
   while (*out == NULL && fgets(line, sizeof line, f) != NULL) {
-    char name[64];
-    if (sscanf(line, "system: \"%63[^\"]\"", name) == 1 || sscanf(line, "system: %63s", name) == 1) {
-      *out = at_system_find(name);
-    }
+    *out = system_in(line);
   }
   fclose(f);
   return *out != NULL ? AT_OK : AT_FAIL(AT_ERR_FORMAT, "%s names no system of this program", path);
+}
+
+at_err at_config_parse(const char *name, const char *text, const at_system **system, at_opts **set, void **cfg) {
+  *system = NULL;
+  *set = NULL;
+  *cfg = NULL;
+  for (const char *line = text; *system == NULL && line != NULL; line = strchr(line, '\n')) {
+    line += *line == '\n';
+    *system = system_in(line);
+  }
+  if (*system == NULL) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: its configuration names no system of this program", name);
+  }
+  AT_TRY(build_options(*system, set, cfg));
+  AT_TRY(at_opts_load_text(*set, name, text, strlen(text)));
+  AT_TRY(at_opts_check(*set));
+  return (*system)->resolve(*set, *cfg);
 }
 
 at_err at_resume_main(at_session *s, int argc, char **argv) {
