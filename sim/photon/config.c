@@ -93,16 +93,18 @@ static const at_opt_table eval_table = AT_OPT_TABLE("Evaluation", eval_rows);
 static at_err set_number(at_opts *set, const char *key, int64_t value) {
   char text[96];
   snprintf(text, sizeof text, "%s=%lld", key, (long long)value);
-  return at_opts_set(set, text);
+  return at_opts_set_from(set, text, "derived from other keys");
 }
 
 static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
+  char origin[64];
+  snprintf(origin, sizeof origin, "preset of method %s", at_photon_methods[c->method].name);
   const char *const *preset = at_photon_methods[c->method].presets;
   for (int i = 0; preset[i] != NULL; i++) {
     char key[64];
     snprintf(key, sizeof key, "%.*s", (int)strcspn(preset[i], "="), preset[i]);
     if (!at_opts_is_given(set, key)) {
-      AT_TRY(at_opts_set(set, preset[i]));
+      AT_TRY(at_opts_set_from(set, preset[i], origin));
     }
   }
   return AT_OK;

@@ -158,8 +158,7 @@ static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
   at_comm *world = p->s->world;
   AT_TRY(at_run_open(&p->run, world, p->cfg->run.run, resume ? AT_RUN_RESUME : AT_RUN_NEW));
   char *yaml = NULL;
-  int64_t length;
-  at_err err = at_config_text(set, &yaml, &length);
+  at_err err = at_opts_yaml_text(set, &yaml);
   AT_TRY_TO(err, done, at_comm_agree(world, err));
   AT_TRY_TO(err, done, at_provenance_create(&p->prov, world, yaml, at_isa_name(p->s->pin.isa), p->s->pin.threads));
   if (!resume) {
