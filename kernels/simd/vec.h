@@ -13,7 +13,7 @@
 #include "kernels/kernels.h"
 
 #if defined(__clang__)
-#define AT_UNROLL _Pragma("unroll")
+#define AT_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define AT_UNROLL _Pragma("GCC unroll 32")
 #endif
