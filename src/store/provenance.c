@@ -17,6 +17,9 @@
 #ifndef AT_GIT_REVISION
 #define AT_GIT_REVISION "unknown"
 #endif
+#ifndef AT_BUILD_FLAGS
+#define AT_BUILD_FLAGS "unknown"
+#endif
 
 enum { ENTRIES_MAX = 64, HOST_BYTES = 256 };
 
@@ -151,6 +154,7 @@ static at_err fill(at_provenance *p, at_comm *world, const char *config, const c
 #else
   AT_TRY(add(p, "compiler", "gcc " __VERSION__));
 #endif
+  AT_TRY(add(p, "build_flags", AT_BUILD_FLAGS));
   AT_TRY(add_libraries(p));
   AT_TRY(add_number(p, "ranks", at_comm_size(world)));
   AT_TRY(add_number(p, "threads", threads));
