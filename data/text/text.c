@@ -167,6 +167,20 @@ static at_err gather(build *b, const at_text_sink *sink, at_bytes *packed, at_te
   return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
 }
 
+/* Say how many files were skipped, and why the first was.  Collective. */
+static at_err report_skipped(build *b, const at_silo *silo, at_text_sink *sink, int64_t skipped) {
+  at_comm *world = b->args->world;
+  int64_t first = sink->skipped > 0 ? at_comm_rank(world) : at_comm_size(world);
+  if (skipped == 0) {
+    return AT_OK;
+  }
+  AT_TRY(at_comm_allreduce(world, AT_COMM_I64, AT_COMM_MIN, &first, 1));
+  AT_TRY(at_comm_bcast(world, (int)first, sink->problem, sizeof sink->problem));
+  at_log_warn(b->args->log, "data", "silo %s: %lld files skipped; the first: %s", silo->name, (long long)skipped,
+              sink->problem);
+  return AT_OK;
+}
+
 static void note_silo(build *b, const at_silo *silo, const at_text_silo *text, const at_text_counts *counts) {
   summary *s = &b->built[b->n_built++];
   *s = (summary){.name = silo->name,
@@ -247,11 +261,8 @@ static at_err build_silo(build *b, const at_silo *silo, bool store) {
     goto done;
   }
   AT_TRY_TO(err, done, at_comm_agree(world, read_share(b, silo, &files, &sink)));
-  if (sink.skipped > 0) {
-    at_log_warn(b->args->log, "data", "silo %s: %lld files skipped; the first: %s", silo->name, (long long)sink.skipped,
-                sink.problem);
-  }
   AT_TRY_TO(err, done, gather(b, &sink, &packed, &counts));
+  AT_TRY_TO(err, done, report_skipped(b, silo, &sink, counts.skipped));
   at_text_sink_free(&sink);
   if (at_comm_rank(world) == 0) {
     err = finish_silo(b, silo, &packed, &counts, store);
