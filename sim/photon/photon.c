@@ -103,7 +103,7 @@ static void conclude(const at_photon *p, double seconds, int64_t tokens) {
               at_fmt_si(rate, (double)(p->count.tokens - tokens) / seconds, "tokens/s"));
   at_log_info(p->s->log, "done", "validation = %.4f nats/token = %.4f bits/byte (mean over silos), sent by rank 0 = %s",
               p->fig.val_nats, p->fig.val_bits_per_byte, at_fmt_bytes(sent, (int64_t)bytes_sent(p, &mpi_seconds)));
-  at_log_info(p->s->log, "done", "memory planned = %s, used = %s (peak minus start)",
+  at_log_info(p->s->log, "done", "memory planned = %s, used = %s (peak minus warm-up)",
               at_fmt_bytes(planned, (int64_t)p->planned_bytes),
               at_fmt_bytes(used, at_process_peak_rss_bytes() - p->rss_before));
 }
