@@ -33,18 +33,28 @@ static inline double at_sum_get(const at_sum *s) {
   return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
 }
 
-/* log sum exp of a row, shifted by its maximum; -infinity for an empty one. */
-static inline double at_row_lse(int64_t n, const real *x) {
+/* What a row's exponents are lowered by: its maximum, or 0 if that is infinite, which would make NaN of inf - inf. */
+static inline double at_row_shift(int64_t n, const real *x) {
   double top = -INFINITY;
   for (int64_t i = 0; i < n; i++) {
     top = (double)x[i] > top ? (double)x[i] : top;
   }
-  const double shift = top > -INFINITY && top < INFINITY ? top : 0.0; /* an infinite one would make NaN of inf - inf */
+  return top > -INFINITY && top < INFINITY ? top : 0.0;
+}
+
+/* The sum of exp(x - shift) over a row. */
+static inline double at_row_expsum(int64_t n, const real *x, double shift) {
   at_sum sum = {{0}};
   for (int64_t i = 0; i < n; i++) {
     at_sum_add(&sum, i, at_exp_f64((double)x[i] - shift));
   }
-  return shift + at_log_f64(at_sum_get(&sum));
+  return at_sum_get(&sum);
+}
+
+/* log sum exp of a row; -infinity for an empty one. */
+static inline double at_row_lse(int64_t n, const real *x) {
+  const double shift = at_row_shift(n, x);
+  return shift + at_log_f64(at_row_expsum(n, x, shift));
 }
 
 #endif

@@ -104,9 +104,9 @@ void AT_REF(softmax)(const at_kcall *k) {
   const real *x = k->in[0];
   real *y = k->out[0];
   for (int64_t r = 0; r < rows; r++, x += n, y += n) {
-    const double lse = at_row_lse(n, x);
+    const double shift = at_row_shift(n, x), sum = at_row_expsum(n, x, shift);
     for (int64_t i = 0; i < n; i++) {
-      y[i] = (real)at_exp_f64((double)x[i] - lse);
+      y[i] = (real)(at_exp_f64((double)x[i] - shift) / sum);
     }
   }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Vector kernels: element-wise on contiguous arrays. */
-#include "kernels/simd/math.h"
+#include "kernels/simd/rows.h"
 #include "kernels/simd/slots.h"
 
 /* in[0] = x; `value` is a vf expression of the vf v, and of a and b, the attributes as vectors. */
@@ -70,5 +70,16 @@ UNARY(recip, vf_div(vf_set1(1.0f), v))
 UNARY(erf, vf_erf(v))
 UNARY(gelu, vf_gelu(v))
 UNARY(silu, vf_mul(v, vf_sigmoid(v)))
+UNARY(relu, vf_select(vm_lt(v, vf_zero()), vf_zero(), v))
 UNARY_BWD(gelu_bwd, vf_gelu_slope)
 UNARY_BWD(silu_bwd, vf_silu_slope)
+
+void AT_SIMD(relu_bwd)(const at_kcall *k) {
+  const float *dy = k->in[0], *y = k->in[1];
+  float *dx = k->out[0];
+#define BODY(j, lanes)                                           \
+  const vm on = vm_lt(vf_zero(), vf_load_lanes(y + (j), lanes)); \
+  vf_store_lanes(dx + (j), lanes, vf_select(on, vf_load_lanes(dy + (j), lanes), vf_zero()))
+  AT_ROW_EACH(k->dim[0], BODY);
+#undef BODY
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Vector kernels: sums over one dimension, and log-sum-exp. */
+/* Vector kernels: sums over one dimension, log-sum-exp and softmax. */
 #include "kernels/approx.h"
 #include "kernels/simd/rows.h"
 #include "kernels/simd/slots.h"
@@ -60,5 +60,21 @@ void AT_SIMD(logsumexp)(const at_kcall *k) {
   float *out = k->out[0];
   for (int64_t r = 0; r < rows; r++, x += n) {
     out[r] = (float)at_row_lse(n, x);
+  }
+}
+
+void AT_SIMD(softmax)(const at_kcall *k) {
+  const int64_t rows = k->dim[0], n = k->dim[1];
+  const float *x = k->in[0];
+  float *y = k->out[0];
+  for (int64_t r = 0; r < rows; r++, x += n, y += n) {
+    const vf shift = vf_set1(at_row_shift(n, x));
+#define BODY(j, lanes) vf_store_lanes(y + (j), lanes, vf_exp(vf_sub(vf_load_lanes(x + (j), lanes), shift)))
+    AT_ROW_EACH(n, BODY);
+#undef BODY
+    const vf share = vf_set1(1.0f / at_row_sum(n, y));
+#define BODY(j, lanes) vf_store_lanes(y + (j), lanes, vf_mul(vf_load_lanes(y + (j), lanes), share))
+    AT_ROW_EACH(n, BODY);
+#undef BODY
   }
 }

@@ -76,10 +76,15 @@ static inline float at_row_top(int64_t n, const float *x) {
   return vf_top(vf_max(t0, t1));
 }
 
+/* What a row's exponents are lowered by: its maximum, or 0 if that is infinite, which would make NaN of inf - inf. */
+static inline float at_row_shift(int64_t n, const float *x) {
+  const float top = at_row_top(n, x);
+  return top > -INFINITY && top < INFINITY ? top : 0.0f;
+}
+
 /* log sum exp, in double from the sum on. */
 static inline double at_row_lse(int64_t n, const float *x) {
-  const float top = at_row_top(n, x);
-  const float shift = top > -INFINITY && top < INFINITY ? top : 0.0f; /* an infinite one would make NaN of inf - inf */
+  const float shift = at_row_shift(n, x);
   return (double)shift + at_log_f64((double)at_row_expsum(n, x, vf_set1(shift)));
 }
 

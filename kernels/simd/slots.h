@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slots that have a vector version, and their names.
  *
- * The others move values by rows (place, causal_fill, onehot, embed, embed_bwd) or are rare; the compiler's code for the
- * reference is as fast as memory there.  matmul is BLAS at every vector level. */
+ * matmul is BLAS at every vector level.  Slots that are not here run the reference, which is as fast as memory where it
+ * moves values by rows (place, causal_fill, onehot, embed, embed_bwd). */
 #ifndef AT_SIMD_SLOTS_H
 #define AT_SIMD_SLOTS_H
 
@@ -12,8 +12,8 @@
 #define AT_SIMD_SLOTS(X)                                                                                               \
   X(add) X(sub) X(mul) X(div) X(copy_strided)                                                                          \
   X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
-  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
-  X(reduce_sum) X(logsumexp)                                                                                           \
+  X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(relu) X(relu_bwd)                                                          \
+  X(reduce_sum) X(logsumexp) X(softmax)                                                                                \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)
 /* clang-format on */
 

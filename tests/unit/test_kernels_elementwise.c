@@ -17,7 +17,7 @@ static const struct unary {
     {AT_K_tanh, 2.5, 0, KT_WIDE},        {AT_K_erf, 2.5, 0, KT_WIDE},         {AT_K_sigmoid, 2.5, 0, KT_WIDE},
     {AT_K_gelu, 6.0, 0, KT_WIDE}, /* the distribution function's 5, and a product */
     {AT_K_silu, 3.0, 0, KT_WIDE},        {AT_K_gelu_bwd, 8.0, 0.25, KT_WIDE}, /* passes through 0: absolute near it */
-    {AT_K_silu_bwd, 6.0, 0.25, KT_WIDE},
+    {AT_K_silu_bwd, 6.0, 0.25, KT_WIDE}, {AT_K_relu, 0.0, 0, KT_WIDE},
 };
 
 static double ulps(double got, double want, double from) {
@@ -85,6 +85,21 @@ static void test_affine(void **state) {
                        .in_place = n > 0};
     kt_check_levels(&c, 1.2e-7);
   }
+}
+
+static void test_relu_bwd(void **state) {
+  (void)state;
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    const int64_t n = sizes[s];
+    kt_case c = {
+        .slot = AT_K_relu_bwd, .dim = {n}, .in = {{KT_NORMAL, n, 0, NULL}, {KT_NORMAL, n, 0, NULL}}, .out = {n}};
+    kt_check_levels(&c, 0.0);
+    c.in_place = n > 0;
+    kt_check_levels(&c, 0.0);
+  }
+  const double dy[4] = {1, 2, 3, 4}, y[4] = {0.0, -0.0, NAN, INFINITY};
+  const kt_case c = {.slot = AT_K_relu_bwd, .dim = {4}, .in = {{KT_GIVEN, 4, 0, dy}, {KT_GIVEN, 4, 0, y}}, .out = {4}};
+  kt_check_levels(&c, 0.0);
 }
 
 /* Every combination of zeros, infinities, NaN, the largest, the smallest and huge numbers gives what the reference gives. */
@@ -245,6 +260,7 @@ int main(void) {
       cmocka_unit_test(test_unary_values),
       cmocka_unit_test(test_unary_sizes_and_in_place),
       cmocka_unit_test(test_affine),
+      cmocka_unit_test(test_relu_bwd),
       cmocka_unit_test(test_special_values),
       cmocka_unit_test(test_broadcasting),
       cmocka_unit_test(test_copy_strided),

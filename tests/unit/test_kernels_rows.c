@@ -50,6 +50,22 @@ static void test_logsumexp(void **state) {
   kt_check_levels(&special, 1e-6);
 }
 
+static void test_softmax(void **state) {
+  (void)state;
+  static const int64_t shapes[][2] = {{0, 5}, {1, 1}, {3, 7}, {2, 16}, {5, 33}, {2, 257}, {3, 0}};
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    const int64_t rows = shapes[s][0], n = shapes[s][1];
+    kt_case c = {.slot = AT_K_softmax, .dim = {rows, n}, .in = {{KT_WIDE, rows * n, 0, NULL}}, .out = {rows * n}};
+    kt_check_levels(&c, 5e-7);
+    c.in_place = rows * n > 0;
+    kt_check_levels(&c, 5e-7);
+  }
+  const double inf = INFINITY;
+  const double x[] = {3e38, 3e38, -3e38, -inf, -inf, -inf, 1, inf, 2, 1, NAN, 2, -inf, 2.5, -inf};
+  const kt_case special = {.slot = AT_K_softmax, .dim = {5, 3}, .in = {{KT_GIVEN, 15, 0, x}}, .out = {15}};
+  kt_check_levels(&special, 1e-6);
+}
+
 static const int64_t norm_shapes[][2] = {{0, 8}, {1, 1}, {3, 7}, {5, 16}, {2, 33}, {70, 61}, {130, 64}, {3, 768}};
 
 /* Means and variances are sums of n/64 terms a lane: a few ulp each, multiplied by rstd's size (about 1 here). */
@@ -194,6 +210,7 @@ int main(void) {
       cmocka_unit_test(test_reduce_sum),
       cmocka_unit_test(test_reduce_sum_of_many),
       cmocka_unit_test(test_logsumexp),
+      cmocka_unit_test(test_softmax),
       cmocka_unit_test(test_norms),
       cmocka_unit_test(test_norms_bwd),
       cmocka_unit_test(test_no_rows_give_zero_gradients),
