@@ -104,6 +104,8 @@ at_val at_graph_fresh(at_graph *g, at_shape shape);
 /* at_graph_vjp; with `through`, wrt values may depend on one another and each gets its whole cotangent. */
 at_err at_graph_sweep(at_graph *g, const at_val *out, const at_val *cot, int n_out, const at_val *wrt, int n_wrt,
                       bool through, at_val *grad);
+/* cone[value count, zeroed]: marks the values that in[] are computed from, themselves included. */
+void at_graph_cone(const at_graph *g, const at_val *in, int n_in, bool *cone);
 /* Remember a failure (the first one stays) and return AT_NONE. */
 at_val at_graph_fail(at_graph *g, at_err e);
 static inline const at_value *at_graph_value(const at_graph *g, at_val v) {

@@ -10,8 +10,7 @@
 
 /* --- substitution -------------------------------------------------------------------------------------------------------- */
 
-/* Marks the values that in[] are computed from. */
-static void mark_cone(const at_graph *g, const at_val *in, int n_in, bool *cone) {
+void at_graph_cone(const at_graph *g, const at_val *in, int n_in, bool *cone) {
   for (int k = 0; k < n_in; k++) {
     if (in[k] != AT_NONE) {
       cone[in[k]] = true;
@@ -76,7 +75,7 @@ at_err at_graph_substitute(at_graph *g, const at_val *from, const at_val *to, in
     map[from[i]] = to[i];
     fixed[from[i]] = true;
   }
-  mark_cone(g, in, n_in, cone);
+  at_graph_cone(g, in, n_in, cone);
   for (int i = 0, nodes = g->n_node; i < nodes; i++) {
     bool wanted = false;
     for (int j = 0; j < g->node[i].n_out; j++) {
