@@ -89,10 +89,12 @@ at_val at_gpt_logits(at_graph *g, const at_gpt *c, at_val tokens) {
   builder b = {.g = g, .c = c};
   at_shape ids = at_graph_shape(g, tokens);
   int64_t t = ids.d[1];
-  at_val table = param(&b, "embed", "weight", AT_SHAPE(c->vocab, c->width), AT_INIT_NORMAL, 0.02);
+  /* rows of length about 1: as large beside what the blocks add as they need to be, and logits of about 1 when tied */
+  double sd = 1.0 / sqrt((double)c->width);
+  at_val table = param(&b, "embed", "weight", AT_SHAPE(c->vocab, c->width), AT_INIT_NORMAL, sd);
   at_val x = at_embed(g, table, tokens);
   if (c->pos == AT_POS_LEARNED) {
-    at_val pos = param(&b, "pos", "weight", AT_SHAPE(c->context, c->width), AT_INIT_NORMAL, 0.02);
+    at_val pos = param(&b, "pos", "weight", AT_SHAPE(c->context, c->width), AT_INIT_NORMAL, sd);
     x = at_add(g, x, t == c->context ? pos : at_slice(g, pos, 0, 0, t));
   }
   for (int i = 0; i < c->layers; i++) {
@@ -105,7 +107,7 @@ at_val at_gpt_logits(at_graph *g, const at_gpt *c, at_val tokens) {
   if (c->tied) {
     return at_matmul(g, x, table, false, true);
   }
-  return at_matmul(g, x, param(&b, "head", "weight", AT_SHAPE(c->width, c->vocab), AT_INIT_NORMAL, 0.02), false, false);
+  return at_matmul(g, x, param(&b, "head", "weight", AT_SHAPE(c->width, c->vocab), AT_INIT_NORMAL, sd), false, false);
 }
 
 double at_gpt_train_flops(const at_gpt *c) {
