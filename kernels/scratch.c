@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How much scratch each slot needs, at the level that needs most. */
 #include "kernels/attention_scratch.h"
+#include "kernels/conv_shape.h"
 #include "kernels/kernels.h"
 
 static size_t larger(size_t a, size_t b) {
@@ -18,6 +19,11 @@ static size_t attention_bwd_bytes(const int64_t *dim) {
   return larger(reference, at_attention_bwd_floats(dim[4]) * sizeof(float));
 }
 
+static size_t conv_bytes(at_kslot slot, const int64_t *dim) {
+  const at_conv s = at_conv_parse(dim);
+  return at_conv_floats(slot, &s) * sizeof(float);
+}
+
 size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
   switch (slot) {
   case AT_K_attention:
@@ -27,6 +33,10 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
   case AT_K_layernorm_bwd:
   case AT_K_rmsnorm_bwd:
     return 2 * (size_t)dim[1] * real_bytes; /* shares of dg and db of some rows */
+  case AT_K_conv2d:
+  case AT_K_conv2d_dx:
+  case AT_K_conv2d_dw:
+    return conv_bytes(slot, dim);
   default:
     return 0;
   }
