@@ -52,6 +52,8 @@ typedef struct at_codec_kernels {
   bool (*finite)(int64_t n, const float *x, const float *e);
   double (*sum_abs)(int64_t n, const float *x);
   double (*sum_squares)(int64_t n, const float *x);
+  /* zlib's CRC-32 of n bytes after those that gave `crc` (0 at the start). */
+  uint32_t (*crc32)(uint32_t crc, int64_t n, const uint8_t *p);
 
   /* ---- casts, to nearest even ---- */
   /* IEEE half precision; beyond +-65504 saturates.  Returns how many elements did. */

@@ -113,6 +113,7 @@ const at_codec_kernels at_ref_codec = {
     .finite = all_finite,
     .sum_abs = sum_abs,
     .sum_squares = sum_squares,
+    .crc32 = at_ref_crc32,
     .f16_pack = f16_pack,
     .f16_unpack = f16_unpack,
     .bf16_pack = bf16_pack,
@@ -138,6 +139,7 @@ void at_codec_kernels_init(at_codec_kernels *k, at_isa isa) {
   *k = at_ref_codec;
   if (isa >= AT_ISA_AVX2) {
     at_avx2_codec(k);
+    k->crc32 = __builtin_cpu_supports("pclmul") ? at_clmul_crc32 : k->crc32;
   }
   if (isa >= AT_ISA_AVX512) {
     at_avx512_codec(k);

@@ -15,6 +15,10 @@ void at_ref_block_codes(const at_block *b, int64_t n, const float *x, const floa
 void at_ref_e3m0_pack(int block, int64_t n, const float *x, uint8_t *scales, uint8_t *codes);
 void at_ref_e3m0_unpack(int block, int64_t n, const uint8_t *scales, const uint8_t *codes, float *y);
 
+/* kernels/codec_crc.c; the second needs a processor with carry-less multiplication */
+uint32_t at_ref_crc32(uint32_t crc, int64_t n, const uint8_t *p);
+uint32_t at_clmul_crc32(uint32_t crc, int64_t n, const uint8_t *p);
+
 /* kernels/codec_ref_select.c */
 void at_ref_select_top(int64_t n, const float *x, int64_t k, uint32_t *keys, uint32_t *index);
 int64_t at_ref_select_least(int64_t n, const float *x, float least, int64_t room, uint32_t *index);

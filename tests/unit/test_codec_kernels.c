@@ -145,6 +145,15 @@ static void check_sums(int64_t n) {
   assert_false(ref.finite(n, x, e) || fast.finite(n, x, e));
 }
 
+static void check_crc(int64_t n) {
+  const uint8_t *bytes = (const uint8_t *)x;
+  assert_int_equal(ref.crc32(0, 4 * n, bytes), fast.crc32(0, 4 * n, bytes));
+  for (int64_t cut = 0; cut < 4 * n; cut += 997) { /* in two steps, at any alignment */
+    const uint32_t first = fast.crc32(0, cut, bytes);
+    assert_int_equal(ref.crc32(0, 4 * n, bytes), fast.crc32(first, 4 * n - cut, bytes + cut));
+  }
+}
+
 static void check_selection(int64_t n) {
   uint32_t *keys = (uint32_t *)(void *)codes0;
   static uint32_t i0[MOST + 1], i1[MOST + 1];
@@ -184,8 +193,8 @@ static void check_words(int64_t n) {
 static void test_levels_agree(void **state) {
   (void)state;
   void (*const checks[])(int64_t) = {
-      check_blocks, check_shared_scales, check_e3m0, check_casts, check_signs_and_buckets,
-      check_sums,   check_selection,     check_words};
+      check_blocks, check_shared_scales, check_e3m0,  check_casts, check_signs_and_buckets,
+      check_sums,   check_selection,     check_words, check_crc};
   for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
     each_level(checks[i]);
   }

@@ -359,7 +359,7 @@ static void check_contraction(const codec_case *k, at_codec *c, codec_data kind,
     error += squares(n, x, y) / draws;
   }
   const double got = 1 - error / norm;
-  const double slack = law.expected ? (kind == DATA_SPIKE ? 0.06 : 0.02) : 1e-12; /* a mean of 400 draws */
+  const double slack = law.expected ? 5 * sqrt(law.delta / draws) : 1e-12; /* a mean of 400 draws */
   const bool holds = law_holds(&law, n);
   if (holds ? got < law.delta - slack : error > norm * (1 + 1e-3)) {
     fail_msg("%s, %s, n = %lld: contracts by %.6g, declared %.6g", k->label, codec_data_names[kind], (long long)n, got,

@@ -13,7 +13,7 @@
 #include "src/comm/codec/codec_internal.h"
 
 enum { BLOCK = 32, HEAD = 8 };
-static const double most_q = 0x1p29;
+static const double most_q = 0x1p29, magic = 0x1.8p52;
 
 static at_err check(const at_codec_cfg *cfg) {
   if (!(cfg->bound > 0.0) || !isfinite(cfg->bound)) {
@@ -46,8 +46,8 @@ static int64_t bytes_of(const at_codec_cfg *cfg, int64_t n, bool *exact) {
 static double step_of(const at_codec_cfg *cfg, int64_t n, const float *x) {
   double low = INFINITY, high = -INFINITY;
   for (int64_t i = 0; i < n; i++) {
-    low = fmin(low, (double)x[i]);
-    high = fmax(high, (double)x[i]);
+    low = (double)x[i] < low ? (double)x[i] : low;
+    high = (double)x[i] > high ? (double)x[i] : high;
   }
   double step = 2.0 * cfg->bound * (cfg->bound_kind == AT_BOUND_RELATIVE ? high - low : 1.0);
   if (step == 0.0) { /* all equal: multiples of the value itself are exact */
@@ -114,11 +114,15 @@ static int64_t encode(at_codec *c, const at_code_key *key, int64_t n, const floa
   int32_t before = 0, diff[BLOCK];
   for (int64_t at = 0; at < n; at += BLOCK) {
     const int64_t m = n - at < BLOCK ? n - at : BLOCK;
+    int32_t q[BLOCK + 1] = {before};
     for (int64_t i = 0; i < m; i++) {
-      const int32_t q = (int32_t)rint((double)x[at + i] / step);
-      diff[i] = q - before; /* at most 2^30 */
-      before = q;
+      const double t = (double)x[at + i] / step + magic; /* rounds to an integer, to even */
+      q[i + 1] = (int32_t)(t - magic);
     }
+    for (int64_t i = 0; i < m; i++) {
+      diff[i] = q[i + 1] - q[i]; /* at most 2^30 */
+    }
+    before = q[m];
     bytes += put_block(m, diff, out + bytes);
   }
   return bytes;

@@ -134,9 +134,6 @@ at_err at_codec_create(at_codec **out, const at_codec_cfg *cfg, const at_kernels
   const int64_t scratch = row->scratch == NULL || most == 0 ? 0 : row->scratch(cfg, most);
   AT_TRY_TO(err, fail, at_alloc(&c->scratch, (size_t)scratch, 1, "codec scratch"));
   AT_TRY_TO(err, fail, at_alloc(&c->y, (size_t)most, sizeof *c->y, "codec values"));
-  if (cfg->kind == AT_CODEC_randomk) {
-    AT_TRY_TO(err, fail, at_alloc(&c->draw.at, (size_t)most, sizeof *c->draw.at, "codec support"));
-  }
   AT_TRY_TO(err, fail, create_lossless(c));
   *out = c;
   return AT_OK;
@@ -151,7 +148,6 @@ void at_codec_destroy(at_codec *c) {
   }
   at_free(c->scratch);
   at_free(c->y);
-  at_free(c->draw.at);
   at_free(c->squeezed);
   ZSTD_freeCCtx(c->squeeze);
   ZSTD_freeDCtx(c->expand);

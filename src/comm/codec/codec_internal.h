@@ -43,12 +43,11 @@ struct at_codec {
   float *y;      /* [most], owned: decoded before it is added */
   const uint8_t *mask;
   int64_t saturated;
-  /* The support that a shared draw gave last, so that many clients cost one draw (randomk). */
+  /* What the support in scratch was drawn for, so that many clients cost one draw (randomk). */
   struct {
     bool is_set;
     uint64_t seed, round;
-    int64_t first, n, k;
-    int64_t *at; /* [most], owned; NULL for other codecs */
+    int64_t first, n;
   } draw;
   /* The lossless stage (frame.c); owned; NULL without. */
   ZSTD_CCtx *squeeze;

@@ -3,7 +3,6 @@
 #include "src/comm/codec/frame.h"
 
 #include <string.h>
-#include <zlib.h>
 
 #include "src/comm/codec/codec_internal.h"
 
@@ -40,9 +39,8 @@ int64_t at_frame_bytes(const at_codec_cfg *cfg, const at_shape *shape, uint64_t 
 
 /* ---- encoding ---- */
 
-static uint32_t checksum(const header *h, const uint8_t *payload) {
-  const uLong crc = crc32_z(0, (const unsigned char *)h, AT_CRC);
-  return (uint32_t)crc32_z(crc, payload, (size_t)h->payload);
+static uint32_t checksum(const at_codec *c, const header *h, const uint8_t *payload) {
+  return c->k.crc32(c->k.crc32(0, AT_CRC, (const uint8_t *)h), (int64_t)h->payload, payload);
 }
 
 static header header_of(const at_codec *c, const at_code_key *key, const at_shape *shape) {
@@ -55,8 +53,8 @@ static header header_of(const at_codec *c, const at_code_key *key, const at_shap
                   .round = (uint32_t)key->round};
 }
 
-static int64_t finish(header *h, uint8_t *out) {
-  h->crc = checksum(h, out + AT_FRAME_HEADER);
+static int64_t finish(const at_codec *c, header *h, uint8_t *out) {
+  h->crc = checksum(c, h, out + AT_FRAME_HEADER);
   memcpy(out, h, sizeof *h);
   return AT_FRAME_HEADER + (int64_t)h->payload;
 }
@@ -103,13 +101,13 @@ int64_t at_frame_encode(at_codec *c, const at_code_key *key, const at_shape *sha
   }
   h.payload = (uint64_t)bytes;
   squeeze(c, &h, payload);
-  return finish(&h, out);
+  return finish(c, &h, out);
 }
 
 int64_t at_frame_encode_nonfinite(at_codec *c, const at_code_key *key, const at_shape *shape, uint8_t *out) {
   header h = header_of(c, key, shape);
   h.flags = AT_FRAME_NONFINITE;
-  return finish(&h, out);
+  return finish(c, &h, out);
 }
 
 /* ---- decoding ---- */
@@ -142,7 +140,7 @@ static at_err check(const at_codec *c, const at_code_key *key, const at_shape *s
   if (length != bytes) {
     return AT_FAIL(AT_ERR_FORMAT, "a frame of %lld bytes announces %lld", (long long)bytes, (long long)length);
   }
-  if (h->crc != checksum(h, in + AT_FRAME_HEADER)) {
+  if (h->crc != checksum(c, h, in + AT_FRAME_HEADER)) {
     return AT_FAIL(AT_ERR_FORMAT, "a damaged frame: its checksum does not fit");
   }
   if (h->codec != want.codec || h->log2_block != want.log2_block || h->elements != want.elements ||

@@ -36,28 +36,27 @@ static int64_t bytes_of(const at_codec_cfg *cfg, int64_t n, bool *exact) {
   return at_sparse_value_bytes(cfg, at_code_share(cfg->ratio, n));
 }
 
-/* The support: positions at[k], ascending. */
-static const int64_t *support(at_codec *c, const at_code_key *key, int64_t n, int64_t k) {
+/* The support: positions [k], ascending.  The k elements with the largest of n random words: every subset is equally likely. */
+static const uint32_t *support(at_codec *c, const at_code_key *key, int64_t n, int64_t k) {
+  const at_sparse_scratch s = at_sparse_scratch_of(c);
   if (!c->draw.is_set || c->draw.seed != key->seed || c->draw.round != key->round || c->draw.first != key->first ||
-      c->draw.n != n || c->draw.k != k) {
-    const at_stream s = {.seed = key->seed,
-                         .client = AT_CODE_SHARED,
-                         .round = key->round,
-                         .step = (uint64_t)key->first,
-                         .purpose = AT_RNG_QUANTISE};
-    at_rng_choose(&s, n, k, c->draw.at);
+      c->draw.n != n) {
+    const at_code_key shared = {.seed = key->seed, .client = AT_CODE_SHARED, .round = key->round, .first = key->first};
+    const at_dither d = at_code_dither(&shared);
+    c->k.words(&d, 0, n, (uint32_t *)(void *)s.value);
+    c->k.select_top(n, s.value, k, s.keys, s.at); /* looks at the lower 31 bits of a word */
     c->draw.is_set = true;
     c->draw.seed = key->seed;
     c->draw.round = key->round;
     c->draw.first = key->first;
     c->draw.n = n;
-    c->draw.k = k;
   }
-  return c->draw.at;
+  return s.at;
 }
 
 static int64_t encode(at_codec *c, const at_code_key *key, int64_t n, const float *x, uint8_t *out) {
-  const int64_t k = at_code_share(c->cfg.ratio, n), *at = support(c, key, n, k);
+  const int64_t k = at_code_share(c->cfg.ratio, n);
+  const uint32_t *at = support(c, key, n, k);
   const float scale = c->cfg.unbiased && key->stage == 0 ? (float)((double)n / (double)k) : 1.0f;
   float *value = at_sparse_scratch_of(c).value;
   for (int64_t i = 0; i < k; i++) {
@@ -67,7 +66,8 @@ static int64_t encode(at_codec *c, const at_code_key *key, int64_t n, const floa
 }
 
 static int64_t decode(at_codec *c, const at_code_key *key, int64_t n, const uint8_t *in, int64_t room, float *y) {
-  const int64_t k = at_code_share(c->cfg.ratio, n), *at = support(c, key, n, k);
+  const int64_t k = at_code_share(c->cfg.ratio, n);
+  const uint32_t *at = support(c, key, n, k);
   float *value = at_sparse_scratch_of(c).value;
   const int64_t bytes = at_sparse_get_values(c, k, in, room, value);
   if (bytes >= 0) {
@@ -81,7 +81,8 @@ static int64_t decode(at_codec *c, const at_code_key *key, int64_t n, const uint
 
 static int64_t add(at_codec *c, const at_code_key *key, int64_t n, const uint8_t *in, int64_t room, float weight,
                    float *acc) {
-  const int64_t k = at_code_share(c->cfg.ratio, n), *at = support(c, key, n, k);
+  const int64_t k = at_code_share(c->cfg.ratio, n);
+  const uint32_t *at = support(c, key, n, k);
   float *value = at_sparse_scratch_of(c).value;
   const int64_t bytes = at_sparse_get_values(c, k, in, room, value);
   for (int64_t i = 0; bytes >= 0 && i < k; i++) {
