@@ -73,6 +73,7 @@ static inline void unmount_small(mpi_test *t, const char *path) {
 
 /* Flip a bit of the byte at `at` (negative: from the end) on rank 0. */
 static inline void flip(mpi_test *t, const char *path, long at) {
+  MPI_CHECK_OK(t, at_comm_barrier(t->world)); /* the others may still be reading */
   if (t->rank == 0) {
     int fd = open(path, O_RDWR);
     unsigned char byte = 0;

@@ -5,6 +5,7 @@
 #include "src/base/alloc.h"
 #include "src/base/rng.h"
 #include "src/store/ckpt.h"
+#include "src/store/h5_internal.h"
 #include "tests/mpi/store_test.h"
 
 enum { D = 40001, CLIENTS = 23, SHORT = 3, LONG = 20011, BYTES = 70001, ITEMS = 7 };
@@ -304,6 +305,48 @@ static void finds_flipped_bits(mpi_test *t) {
   leave(t, &p);
 }
 
+/* Where the bytes of a dataset start in the file. */
+static long place_of(mpi_test *t, const char *file, const char *path) {
+  at_h5 *f = NULL;
+  hid_t dataset = -1;
+  MPI_CHECK_OK(t, at_h5_open(&f, file));
+  MPI_CHECK_OK(t, at_h5_open_dataset(f, path, &dataset));
+  haddr_t at = H5Dget_offset(dataset);
+  MPI_CHECK(t, at != HADDR_UNDEF);
+  MPI_CHECK_OK(t, at_h5_drop(AT_OK, dataset));
+  at_h5_close(f);
+  return (long)at;
+}
+
+/* One flipped bit in the data of each item, and in the checksums of rows. */
+static void names_the_damaged_item(mpi_test *t) {
+  static const char *const extra[2] = {"/clients/cursor_crc32", "/clients/residual_crc32"};
+  place p;
+  char path[192];
+  enter(t, &p);
+  MPI_REQUIRE_OK(t, write_round(t, p.run, t->world, 1, 0));
+  checkpoint_name(&p, 1, path);
+  state *s = new_state(t, -1, t->rank, t->size);
+  for (int i = 0; i < ITEMS + 2; i++) {
+    const char *flipped = i < ITEMS ? s->items[i].desc.path : extra[i - ITEMS];
+    const char *named = i < ITEMS ? flipped : s->items[i - 2].desc.path;
+    long at = place_of(t, path, flipped) + 5;
+    int64_t loaded = -1;
+    flip(t, path, at);
+    MPI_CHECK_FAILS(t, AT_ERR_FORMAT, named, at_ckpt_load(p.run, t->world, NULL, 1, ITEMS, s->items, &loaded));
+    MPI_CHECK(t, strstr(at_err_message(), "is damaged") != NULL);
+    at_h5 *f = NULL;
+    int64_t n = 0;
+    MPI_CHECK_OK(t, at_h5_open(&f, path));
+    MPI_CHECK_FAILS(t, AT_ERR_FORMAT, named, at_h5_verify(f, &n));
+    at_h5_close(f);
+    flip(t, path, at);
+  }
+  at_free(s);
+  check_load(t, p.run, t->world, 1, 1);
+  leave(t, &p);
+}
+
 static void refuses_what_does_not_fit(mpi_test *t) {
   place p;
   enter(t, &p);
@@ -514,10 +557,11 @@ static void no_clients_and_no_memory_lost(mpi_test *t) {
 }
 
 int main(int argc, char **argv) {
-  return MPI_TEST_MAIN(
-      argc, argv, MPI_CASE(round_trip), MPI_CASE(loads_on_fewer_ranks), MPI_CASE(loads_on_more_ranks),
-      MPI_CASE(bytes_do_not_depend_on_ranks), MPI_CASE(any_rank_may_ask_for_any_row), MPI_CASE(newest_good_one_wins),
-      MPI_CASE(finds_flipped_bits), MPI_CASE(refuses_what_does_not_fit), MPI_CASE(refuses_rows_that_do_not_cover),
-      MPI_CASE(keeps_the_last_ones), MPI_CASE(nothing_to_load_is_said), MPI_CASE(a_full_disk_is_a_clean_error),
-      MPI_CASE(a_disk_without_any_room), MPI_CASE(many_small_rows), MPI_CASE(no_clients_and_no_memory_lost));
+  return MPI_TEST_MAIN(argc, argv, MPI_CASE(round_trip), MPI_CASE(loads_on_fewer_ranks), MPI_CASE(loads_on_more_ranks),
+                       MPI_CASE(bytes_do_not_depend_on_ranks), MPI_CASE(any_rank_may_ask_for_any_row),
+                       MPI_CASE(newest_good_one_wins), MPI_CASE(finds_flipped_bits), MPI_CASE(names_the_damaged_item),
+                       MPI_CASE(refuses_what_does_not_fit), MPI_CASE(refuses_rows_that_do_not_cover),
+                       MPI_CASE(keeps_the_last_ones), MPI_CASE(nothing_to_load_is_said),
+                       MPI_CASE(a_full_disk_is_a_clean_error), MPI_CASE(a_disk_without_any_room),
+                       MPI_CASE(many_small_rows), MPI_CASE(no_clients_and_no_memory_lost));
 }
