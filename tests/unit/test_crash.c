@@ -142,7 +142,9 @@ static int launch(const char *environment, int ranks, const char *arguments) {
   if (mpirun == NULL) {
     mpirun = "mpirun --allow-run-as-root --oversubscribe --bind-to none";
   }
-  snprintf(command, sizeof command, "%s timeout 60 %s -n %d %s %s 2>&1", environment, mpirun, ranks, self, arguments);
+  /* MPI's plug-ins leave memory behind when they are unloaded: leaks are looked for in other tests. */
+  snprintf(command, sizeof command, "ASAN_OPTIONS=detect_leaks=0 %s timeout 60 %s -n %d %s %s 2>&1", environment,
+           mpirun, ranks, self, arguments);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
   size_t n = fread(output, 1, sizeof output - 1, pipe);
