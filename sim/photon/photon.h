@@ -141,6 +141,7 @@ struct at_photon {
   int64_t n_stage, stage_cap;
   float *shared_m, *shared_v; /* moments of the client at work, where they are not kept */
   float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
+  int64_t *undo_grids;        /* and the grids of exact sums */
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */

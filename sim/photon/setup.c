@@ -81,7 +81,8 @@ static at_err allocate_exact(at_photon *p) {
   at_err err = at_exact_create(&p->exact, p->local.vec, l->n, offset, NULL, (int)p->cfg->grid_bits);
   at_free(offset);
   p->planned_bytes += (size_t)p->n * sizeof(int64_t);
-  return err;
+  AT_TRY(err);
+  return vector(p, &p->undo_grids, p->method->keeps_moments ? l->n : 0, sizeof(int64_t), "grids at the round's start");
 }
 
 static at_err allocate_replicated(at_photon *p) {
@@ -226,9 +227,9 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,    p->delta,    p->outer_m,   p->outer_v, p->global_m, p->global_v,
-                    p->undo,         p->facts,    p->own,      p->row_w,     p->row_m,   p->row_v,    p->sampled,
-                    p->stage,        p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
+  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
+                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }
