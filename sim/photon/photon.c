@@ -33,7 +33,7 @@ static at_err one_round(at_photon *p, bool last) {
   }
   p->fig.steps = (double)p->count.steps;
   p->fig.tokens = (double)p->count.tokens;
-  p->fig.theta_norm = sqrt(p->local.vec->sumsq(p->n, p->theta));
+  p->fig.theta_norm = p->method->own_model ? NAN : sqrt(p->local.vec->sumsq(p->n, p->theta));
   p->fig.mpi_bytes_sent = bytes_sent(p, &mpi_after) - sent;
   p->fig.mpi_seconds = mpi_after - mpi_before;
   p->fig.round_seconds = at_clock_now_s() - start;

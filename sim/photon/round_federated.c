@@ -112,8 +112,10 @@ static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);
   err = at_comm_sum_by_id(p->s->world, p->n_stage, ids, 1, local, &cosine);
   at_comm_set_phase(p->s->world, before);
-  p->fig.cosine = cosine / p->fig.clients;
-  p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
+  if (p->fig.clients >= 2) {
+    p->fig.cosine = cosine / p->fig.clients;
+    p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
+  }
 done:
   at_free(local);
   at_free(ids);
@@ -161,9 +163,11 @@ static at_err close_round(at_photon *p, bool exchange) {
   for (int64_t i = 0; i < n; i++) {
     valid += reports[i].valid != 0;
   }
+  at_photon_note_clients(p, n, ids, reports, valid >= p->quorum);
   if (valid < p->quorum) {
     p->count.failed_rounds++;
     p->count.failed_in_a_row++;
+    p->fig.clients = (double)valid;
     p->fig.failures = (double)(n - valid);
     at_log_warn(p->s->log, "round", "round = %lld failed: %lld valid results, quorum = %lld",
                 (long long)p->count.round + 1, (long long)valid, (long long)p->quorum);

@@ -103,11 +103,11 @@ static at_err finish_round(at_photon *p) {
   at_report *reports = NULL;
   at_err err = at_photon_gather_reports(p, &n, &ids, &reports);
   if (err == AT_OK) {
+    at_photon_note_clients(p, n, ids, reports, true);
     at_photon_count_round(p, n, reports);
     p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
     p->local.vec->sub(p->n, p->undo, p->theta, p->delta); /* the change over the whole round */
     p->fig.step_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
-    p->fig.cosine = p->fig.consensus = NAN;
   }
   at_free(ids);
   at_free(reports);
