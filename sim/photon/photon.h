@@ -127,7 +127,7 @@ struct at_photon {
   int32_t *token_buffer;
   at_provenance *prov;
   at_run *run;
-  /* replicated */
+  /* replicated; NULL where the method has no use for it */
   at_photon_counters count;
   float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
   int64_t *facts; /* [clients][AT_FACT_COUNT] */
@@ -139,7 +139,7 @@ struct at_photon {
   int64_t *sampled;
   at_photon_stage *stage;
   int64_t n_stage, stage_cap;
-  float *shared_m, *shared_v; /* moments of the client at work, where they are not kept */
+  float *shared_m, *shared_v; /* moments of the client at work, where they are neither kept nor sent */
   float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
   int64_t *undo_grids;        /* and the grids of exact sums */
   /* rank 0 */
@@ -161,6 +161,8 @@ at_outer at_photon_outer(const at_photon_cfg *c);
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
 
 /* setup.c */
+/* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
+bool at_photon_has_global_moments(const at_photon *p);
 at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
 void at_photon_destroy(at_photon *p);
 

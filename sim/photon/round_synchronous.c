@@ -12,7 +12,7 @@
 /* State at the round's start, so that an interrupted round leaves no trace. */
 static void remember(at_photon *p, bool back) {
   float *now[] = {p->theta, p->global_m, p->global_v};
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < (at_photon_has_global_moments(p) ? 3 : 1); i++) {
     float *kept = p->undo + i * p->n;
     memcpy(back ? now[i] : kept, back ? kept : now[i], (size_t)p->n * sizeof(float));
   }

@@ -57,7 +57,7 @@ static void list_items(item_list *l, at_photon *p) {
   if (at_outer_vectors(&outer) > 1) {
     add_vector(l, "/outer/v", p->outer_v, "Second state vector of the server optimiser.");
   }
-  if (p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE) {
+  if (at_photon_has_global_moments(p)) {
     add_vector(l, "/local/m", p->global_m, "First moment that goes with the global model.");
     add_vector(l, "/local/v", p->global_v, "Second moment that goes with the global model.");
   }
@@ -73,8 +73,10 @@ static void list_items(item_list *l, at_photon *p) {
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
               "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
               "set, threads, configuration hash.");
-  add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
-              "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+  if (p->exact != NULL) {
+    add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
+                "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+  }
 }
 
 at_err at_photon_save(at_photon *p) {
