@@ -55,7 +55,7 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
-  int64_t isa, threads, config_hash; /* identity: checked on resume */
+  int64_t isa, threads, config_hash, data_checksum; /* identity: checked on resume */
 } at_photon_counters;
 enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 

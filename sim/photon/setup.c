@@ -172,6 +172,7 @@ static void start_values(at_photon *p, at_opts *set) {
   p->count.isa = p->s->pin.isa;
   p->count.threads = p->s->pin.threads;
   p->count.config_hash = (int64_t)at_opts_hash(set);
+  p->count.data_checksum = p->corpus->checksum;
 }
 
 static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
