@@ -129,7 +129,9 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   AT_TRY(at_photon_create(&p, s, set, cfg, resume));
   introduce(p);
   at_progress_spec spec = {.noun = "round", .unit = "tok", .start = p->count.round, .total = p->cfg->rounds};
-  AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
+  if (at_log_get_level(s->log) >= AT_LOG_INFO) {
+    AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
+  }
   double start = at_clock_now_s();
   int64_t tokens = p->count.tokens;
   err = play_rounds(p, progress);
