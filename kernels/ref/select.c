@@ -34,13 +34,20 @@ void AT_REF(where)(const at_kcall *k) {
   const int64_t *shape = k->dim + 1, *stride[3] = {shape + nd, shape + 2 * nd, shape + 3 * nd};
   const real *mask = k->in[0], *yes = k->in[1], *no = k->in[2];
   real *out = k->out[0];
-  int64_t count = 1, index[AT_KND] = {0}, at[3] = {0};
+  int64_t count = 1, index[AT_KND] = {0}, at[3] = {0}, step[3] = {0};
+  const int64_t run = nd > 0 ? shape[nd - 1] : 1;
   for (int i = 0; i < nd; i++) {
     count *= shape[i];
   }
-  for (int64_t done = 0; done < count; done++) {
-    out[done] = mask[at[0]] != 0 ? yes[at[1]] : no[at[2]];
-    for (int i = nd - 1; i >= 0; i--) {
+  for (int j = 0; nd > 0 && j < 3; j++) {
+    step[j] = stride[j][nd - 1];
+  }
+  for (int64_t done = 0; done < count; done += run) {
+    const real *m = mask + at[0], *u = yes + at[1], *v = no + at[2];
+    for (int64_t i = 0; i < run; i++) {
+      out[done + i] = m[i * step[0]] != 0 ? u[i * step[1]] : v[i * step[2]];
+    }
+    for (int i = nd - 2; i >= 0; i--) {
       const int wrap = ++index[i] == shape[i];
       for (int j = 0; j < 3; j++) {
         at[j] += stride[j][i] * (wrap ? 1 - shape[i] : 1);
@@ -116,7 +123,10 @@ void AT_REF(length_fill)(const at_kcall *k) {
   const real *x = k->in[0], fill = (real)k->attr[0];
   const int32_t *length = k->in[1];
   real *out = k->out[0];
-  for (int64_t i = 0; i < batch * rows * s; i++) {
-    out[i] = i % s < length[i / (rows * s)] ? x[i] : fill;
+  for (int64_t r = 0; r < batch * rows; r++, x += s, out += s) {
+    const int64_t seen = length[r / rows];
+    for (int64_t i = 0; i < s; i++) {
+      out[i] = i < seen ? x[i] : fill;
+    }
   }
 }

@@ -15,7 +15,8 @@
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(relu) X(relu_bwd)                                                          \
   X(reduce_sum) X(logsumexp) X(softmax)                                                                                \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)    \
-  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot)
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot) \
+  X(abs) X(clamp) X(clamp_bwd) X(softplus)
 /* clang-format on */
 
 #define X(slot)                           \

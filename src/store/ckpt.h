@@ -24,16 +24,17 @@ typedef enum at_ckpt_kind {
   AT_CKPT_ROWS        /* dims[0] clients in all, of dims[1] x ... each; every client's row on exactly one rank */
 } at_ckpt_kind;
 
+/* ids: the client of each row on this rank, ascending, in 0..dims[0]-1.  Writing: each client on one rank.  Reading:
+ * any, also the same client on several ranks.
+ * layout: the tensors of a replicated vector, or NULL; their names, shapes and offsets are stored beside it as the
+ * group <path>_layout, and compared when read.  All pointers are borrowed. */
 typedef struct at_ckpt_item {
   at_h5_desc desc; /* path such as "/outer/m"; for ROWS, dims[0] counts all clients */
   at_ckpt_kind kind;
-  void *data;         /* whole array, or [n_local] rows in the order of ids; borrowed */
-  int64_t n_local;    /* ROWS: rows on this rank */
-  const int64_t *ids; /* ROWS: client of each, ascending, in 0..dims[0]-1.  Writing: each client on one rank.
-                                 * Reading: any, also the same client on several ranks */
-  const at_layout
-      *layout; /* REPLICATED vectors: its tensors' names, shapes and offsets are stored beside it as the group
-                            * <path>_layout and compared when read; NULL if it has none; borrowed */
+  void *data;              /* whole array, or [n_local] rows in the order of ids */
+  int64_t n_local;         /* ROWS */
+  const int64_t *ids;      /* ROWS: [n_local] */
+  const at_layout *layout; /* REPLICATED */
 } at_ckpt_item;
 
 /* Write the items as the checkpoint of `round`, replacing one of the same round; then remove those of later rounds (a

@@ -375,7 +375,7 @@ static void check_maml(bool first_order) {
     count[TENSORS + t] = 1;
   }
   for (int t = 0; t < TENSORS; t++) {
-    char rate[16];
+    char rate[24];
     snprintf(rate, sizeof rate, "rate %d", t);
     lr[t] = at_graph_param(g, rate, AT_SCALAR, init);
   }

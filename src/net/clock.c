@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The virtual clock and the table of devices. */
+#include "src/net/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECENT = sizeof(((at_virtual_clock *)0)->recent) / sizeof(double) };
+
+static const at_device devices[] = {
+    {"h100-sxm", 989e12, 80e9, 0.40, "NVIDIA H100 SXM data sheet: 989 TFLOP/s BF16 dense, 80 GB"},
+    {"a100-80g", 312e12, 80e9, 0.45, "NVIDIA A100 data sheet: 312 TFLOP/s BF16 dense, 80 GB"},
+    {"v100-16g", 15.7e12, 16e9, 0.60, "NVIDIA V100 SXM2 data sheet: 15.7 TFLOP/s FP32, 16 GB"},
+    {"epyc-core", 0.1e12, 4e9, 0.80, "one Zen 4 core, measured SGEMM rate of about 100 GFLOP/s"},
+    {"pi4", 24e9, 4e9, 0.50, "Raspberry Pi 4: 4 Cortex-A72 at 1.5 GHz, 4 FP32 operations a cycle and core"},
+};
+
+const at_device *at_device_at(int i) {
+  return i < (int)(sizeof devices / sizeof devices[0]) ? &devices[i] : NULL;
+}
+
+const at_device *at_device_find(const char *name) {
+  for (int i = 0; at_device_at(i) != NULL; i++) {
+    if (strcmp(devices[i].name, name) == 0) {
+      return &devices[i];
+    }
+  }
+  return NULL;
+}
+
+double at_device_s(const at_device *d, double flops, double slowdown) {
+  return flops * slowdown / (d->flops_per_s * d->efficiency);
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double at_clock_deadline_s(const at_virtual_clock *c, double factor) {
+  int n = c->rounds < RECENT ? (int)c->rounds : RECENT;
+  if (n == 0 || factor <= 0) {
+    return 0;
+  }
+  double sorted[RECENT];
+  memcpy(sorted, c->recent, (size_t)n * sizeof *sorted);
+  qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+  return factor * 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]);
+}
+
+at_clock_round at_clock_play(at_virtual_clock *c, const double *client_s, int64_t n, double deadline_s, bool *on_time,
+                             at_topology t, const at_link *link, const at_codec_cost *codec, double bytes,
+                             double server_bytes_per_s) {
+  at_clock_round r = {0};
+  bool waited = false;
+  for (int64_t i = 0; i < n; i++) {
+    on_time[i] = isfinite(client_s[i]) && (deadline_s <= 0 || client_s[i] <= deadline_s);
+    r.on_time += on_time[i];
+    r.local_s = on_time[i] ? fmax(r.local_s, client_s[i]) : r.local_s;
+    waited = waited || !on_time[i];
+  }
+  if (waited && deadline_s > 0) {
+    r.local_s = deadline_s; /* who is missing is known only then */
+  }
+  r.exchange_s = r.on_time > 0 ? at_net_round_s(t, link, codec, r.on_time, bytes, server_bytes_per_s) : 0;
+  r.total_s = r.local_s + r.exchange_s;
+  c->now_s += r.total_s;
+  c->recent[c->rounds++ % RECENT] = r.local_s;
+  return r;
+}
