@@ -364,7 +364,7 @@ at_err at_watchdog_start(at_watchdog **out, at_comm *world, const char *folder, 
   AT_TRY(at_comm_agree(world, at_alloc(&w, 1, sizeof *w, "watchdog")));
   w->world = world;
   w->limit_s = seconds;
-  w->tick_s = fmin(seconds / 10, 10);
+  w->tick_s = fmin(seconds / 10, fmax(1, world->size / 500.0)); /* at most 500 lines a second in the file */
   at_err err = at_comm_agree(world, prepare(w, folder, advice));
   if (err != AT_OK) {
     release(w);

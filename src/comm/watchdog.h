@@ -8,7 +8,7 @@
  * all ranks have waited for each other for twice the time, one rank says so in one line on stderr and in FOLDER/stalled,
  * and all end with the exit code of AT_ERR_STALLED; the launcher takes the others along.
  *
- * Time is counted in the thread's own ticks (a tenth of the limit, at most ten seconds), not on a clock: a job that was
+ * Time is counted in the thread's own ticks (a tenth of the limit, and about a second at most), not on a clock: a job that was
  * suspended as a whole goes on.  Clocks of hosts are not compared. */
 #ifndef AT_COMM_WATCHDOG_H
 #define AT_COMM_WATCHDOG_H
