@@ -36,6 +36,8 @@ static const at_opt model_rows[] = {
     AT_OPT_F64(T, rope_base, "model.rope_base", "10000", 2, 1e9, "", "Base of the rotary angles."),
     AT_OPT_BOOL(T, tied, "model.tied", "true", "The output layer is the embedding table."),
     AT_OPT_BOOL(T, bias, "model.bias", "false", "Linear layers have a bias."),
+    AT_OPT_BOOL(T, recompute, "model.recompute", "false",
+                "Compute activations inside blocks again for the gradient: the same numbers, less memory, more time."),
 };
 static const at_opt fed_rows[] = {
     AT_OPT_INT(T, clients, "fed.clients", "0", 0, 1e9, "clients", "Clients in the federation; 0: one per silo."),
@@ -146,6 +148,7 @@ at_gpt at_photon_model(const at_photon_cfg *c, int64_t vocab) {
                   .pos = c->positions,
                   .tied = c->tied,
                   .bias = c->bias,
+                  .recompute = c->recompute,
                   .rope_base = c->rope_base,
                   .norm_eps = 1e-5};
 }

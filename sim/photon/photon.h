@@ -28,7 +28,7 @@ typedef struct at_photon_cfg {
   int method, norm, mlp, positions, partition, moments, optimizer, outer_kind;
   /* model */
   int64_t width, layers, heads, kv_heads, hidden, context;
-  bool tied, bias;
+  bool tied, bias, recompute;
   double rope_base;
   /* federation */
   int64_t clients, per_round, rounds, quorum, max_failed_rounds;

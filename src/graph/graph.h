@@ -79,6 +79,11 @@ at_val at_graph_state(at_graph *g, const char *name, at_shape shape, at_init ini
 /* A constant tensor with every element `value`. */
 at_val at_graph_const(at_graph *g, double value, at_shape shape);
 
+/* Nodes built between the two are a block whose values are not kept for differentiation but computed again when it needs
+ * them, from the values that enter the block (Chen et al. 2016): less memory, one more forward pass.  Blocks do not nest. */
+void at_graph_begin_block(at_graph *g);
+void at_graph_end_block(at_graph *g);
+
 const at_layout *at_graph_params(const at_graph *g); /* borrowed */
 const at_layout *at_graph_states(const at_graph *g);
 at_val at_graph_param_value(const at_graph *g, int i);

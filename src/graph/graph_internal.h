@@ -36,6 +36,8 @@ typedef struct at_node {
   at_val in[AT_KIN], out;
   int64_t i[AT_NATTR_I]; /* integer attributes; meaning by operation */
   double f[AT_NATTR_F];
+  int block; /* marked block it was built in; 0: none */
+  int copy;  /* of which recomputation it is; 0: the original.  Copies are not merged with originals. */
 } at_node;
 
 typedef enum at_leaf_kind { AT_LEAF_NOT, AT_LEAF_INPUT, AT_LEAF_PARAM, AT_LEAF_STATE, AT_LEAF_CONST } at_leaf_kind;
@@ -91,6 +93,8 @@ struct at_graph {
   at_val *param_value; /* by parameter number */
   int32_t *table;      /* hash of nodes: node + 1, or 0 */
   int table_size;      /* a power of two */
+  int block, n_blocks; /* the marked block being built, or 0; how many there are */
+  int n_copies;        /* recomputations so far */
 };
 
 /* Append (or find) a node; fills out and the outputs' values.  Returns its first output, or AT_NONE. */
@@ -98,6 +102,8 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
                      int n_f);
 /* As above when another operation stands for the same inputs with no attributes. */
 at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in);
+/* Node `n` again on other inputs, as part of recomputation `copy` (from 1).  Returns its first output, or AT_NONE. */
+at_val at_graph_copy(at_graph *g, const at_node *n, const at_val *in, int copy);
 /* A value that equals no other, to differentiate with respect to where the result does not depend on it (which is linear in
  * it): reading it gives NaN. */
 at_val at_graph_fresh(at_graph *g, at_shape shape);

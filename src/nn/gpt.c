@@ -99,8 +99,12 @@ at_val at_gpt_logits(at_graph *g, const at_gpt *c, at_val tokens) {
   }
   for (int i = 0; i < c->layers; i++) {
     snprintf(b.prefix, sizeof b.prefix, "blocks.%d.", i);
+    if (c->recompute) {
+      at_graph_begin_block(g);
+    }
     x = at_add(g, x, attention_part(&b, x));
     x = at_add(g, x, mlp_part(&b, x));
+    at_graph_end_block(g);
   }
   b.prefix[0] = '\0';
   x = at_reshape(g, norm(&b, "norm", x), AT_SHAPE(ids.d[0] * t, c->width));

@@ -20,6 +20,7 @@ typedef struct at_gpt {
   int layers, heads, kv_heads;
   int norm, mlp, pos; /* at_norm_kind, at_mlp_kind, at_pos_kind */
   bool tied, bias;
+  bool recompute; /* keep only what enters each block; compute the rest again for the gradient */
   double rope_base, norm_eps;
 } at_gpt;
 
