@@ -138,7 +138,16 @@ typedef struct at_program_stats {
   double flops; /* multiply and add counted apart; causal attention counted half */
 } at_program_stats;
 at_program_stats at_program_get_stats(const at_program *p);
-/* A table, one row per kind of kernel: name, calls, FLOPs. */
-void at_program_print(const at_program *p, FILE *out);
+
+/* Time by kind of operation, over the calls of one or more runs. */
+typedef struct at_profile {
+  const char *name;   /* NULL: not in the program */
+  int calls, chained; /* chained: of these, in element-wise chains */
+  double seconds, flops;
+  double bytes; /* of inputs and outputs, each counted once */
+} at_profile;
+int at_profile_rows(void); /* how many rows a profile has: one per operation */
+/* As at_program_run, and add to rows[at_profile_rows()] what each operation took by the clock now_s. */
+void at_program_profile(const at_program *p, const at_bind *b, double (*now_s)(void), at_profile *rows);
 
 #endif
