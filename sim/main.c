@@ -26,6 +26,8 @@ static const command commands[] = {
     {"table", "RUN [RUN ...]", "Losses of several runs side by side.", at_table_main},
     {"inspect", "FILE.h5", "What is in a file, as tables.", at_inspect_main},
     {"diff", "A B", "Compare two files or runs, tensor by tensor; exit code 1 at a difference.", at_diff_main},
+    {"bench", "WHAT [key=value ...]", "Measure this machine: `graph` times a training step by operation.",
+     at_bench_main},
     {"list", "", "Systems, methods, data sets.", list_main},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
