@@ -128,6 +128,7 @@ static at_err run_system(at_session *s, const at_system *system, int argc, char 
     err = share_options(s, set);
   }
   if (err == AT_OK) {
+    at_log_set_level(s->log, (at_log_level)((at_run_cfg *)cfg)->log_level);
     err = system->run(s, set, cfg, resume);
   }
   at_opts_destroy(set);

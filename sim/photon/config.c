@@ -47,7 +47,7 @@ static const at_opt fed_rows[] = {
     AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
                 "silo: a client reads one silo; iid: every client reads all silos in turn."),
     AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
-                "Moments of the local optimiser between rounds: reset, keep with the client, average with the model."),
+                "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
                "Fewest valid results for a round to count; 0: half of those asked."),
     AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
@@ -115,7 +115,14 @@ static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
 static at_err resolve(at_opts *set, void *cfg) {
   at_photon_cfg *c = cfg;
+  bool asks_moments = at_opts_is_given(set, "fed.moments");
   AT_TRY(apply_presets(set, c));
+  if (c->optimizer == AT_OPTIM_SGD && c->moments != AT_MOMENTS_RESET) {
+    if (asks_moments) {
+      return at_opts_reject(set, "fed.moments", "local.optimizer = sgd has no moments: leave it at reset");
+    }
+    AT_TRY(at_opts_set_from(set, "fed.moments=reset", "derived from other keys"));
+  }
   if (c->kv_heads == 0) {
     AT_TRY(set_number(set, "model.kv_heads", c->heads));
   }

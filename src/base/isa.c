@@ -64,6 +64,17 @@ static at_err set(const char *name, const char *value, bool *changed) {
   return AT_OK;
 }
 
+/* By its own path if it still has one: a process that was started as /proc/self/exe is listed as "exe". */
+static void execute_again(char **argv) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n > 0) {
+    path[n] = '\0';
+    execv(path, argv);
+  }
+  execv("/proc/self/exe", argv);
+}
+
 at_err at_isa_pin(char **argv, at_pin *out) {
   bool changed = false;
   char threads[16], self[24];
@@ -92,6 +103,6 @@ at_err at_isa_pin(char **argv, at_pin *out) {
     return AT_FAIL(AT_ERR_INTERNAL, "the environment that pins the instruction set does not survive exec");
   }
   AT_TRY(set(guard, self, &changed));
-  execv("/proc/self/exe", argv);
+  execute_again(argv);
   return AT_FAIL(AT_ERR_INTERNAL, "cannot execute this program again to pin its instruction set: %s", strerror(errno));
 }
