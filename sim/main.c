@@ -44,7 +44,7 @@ static void print_usage(FILE *out) {
       out,
       "\n`atoll COMMAND --help` tells more.  Exit codes: 0 done, 1 states differ, 2 bad arguments or configuration, "
       "3 files,\n4 in use or does not fit, 5 memory, 6 MPI or HDF5, 7 numbers, 75 interrupted and saved (resume "
-      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512 pins the instruction set, ATOLL_THREADS the threads of a "
+      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512|avx512bf16 pins the instruction set, ATOLL_THREADS the threads of a "
       "rank.\n");
 }
 

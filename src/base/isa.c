@@ -16,7 +16,8 @@ static const struct {
 } names[AT_ISA_COUNT] = {
     [AT_ISA_REF] = {"Prescott", "SSE41"},
     [AT_ISA_AVX2] = {"Haswell", "AVX2"},
-    [AT_ISA_AVX512] = {"SkylakeX", "AVX512_CORE_BF16"},
+    [AT_ISA_AVX512] = {"SkylakeX", "AVX512_CORE_VNNI"},
+    [AT_ISA_AVX512BF16] = {"SkylakeX", "AVX512_CORE_BF16"},
 };
 
 static at_err read_isa(at_isa *out) {
@@ -27,7 +28,7 @@ static at_err read_isa(at_isa *out) {
     return AT_OK;
   }
   if (at_isa_from_name(name, out) != 0) {
-    return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: expected ref, avx2 or avx512", name);
+    return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: expected ref, avx2, avx512 or avx512bf16", name);
   }
   if (*out > best) {
     return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: this processor supports %s at most; set it to that on all hosts",
