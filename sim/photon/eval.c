@@ -84,7 +84,10 @@ static at_err split_loss_of(at_photon *p, at_split split, split_loss *out) {
 at_err at_photon_evaluate(at_photon *p) {
   double start = at_clock_now_s();
   split_loss loss = {.nats = p->silo_nats, .bpb = p->silo_bpb};
-  AT_TRY(split_loss_of(p, AT_SPLIT_VALIDATION, &loss));
+  at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_EVALUATE);
+  at_err err = split_loss_of(p, AT_SPLIT_VALIDATION, &loss);
+  at_comm_set_phase(p->s->world, before);
+  AT_TRY(err);
   p->fig.val_nats = loss.mixed_nats;
   p->fig.val_bits_per_byte = loss.mixed_bpb;
   p->fig.eval_seconds = at_clock_now_s() - start;

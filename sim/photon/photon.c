@@ -7,6 +7,7 @@
 #include "src/base/clock.h"
 #include "src/base/fmt.h"
 #include "src/base/progress.h"
+#include "src/comm/watchdog.h"
 
 static double bytes_sent(const at_photon *p, double *seconds) {
   double bytes = 0;
@@ -122,18 +123,27 @@ static void conclude(const at_photon *p, double seconds, int64_t tokens) {
               at_fmt_bytes(used, at_process_peak_rss_bytes() - p->rss_before));
 }
 
+static at_err watch(const at_photon *p, at_watchdog **out) {
+  char advice[4200];
+  snprintf(advice, sizeof advice, "`atoll resume %s` goes on", at_run_folder(p->run));
+  return at_watchdog_start(out, p->s->world, at_run_folder(p->run), p->cfg->run.watchdog_s, advice);
+}
+
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   at_photon *p = NULL;
   at_progress *progress = NULL;
+  at_watchdog *watchdog = NULL;
   at_err err;
   AT_TRY(at_photon_create(&p, s, set, cfg, resume));
   introduce(p);
+  AT_TRY_TO(err, done, watch(p, &watchdog));
   at_progress_spec spec = {.noun = "round", .unit = "tok", .start = p->count.round, .total = p->cfg->rounds};
   if (at_log_get_level(s->log) >= AT_LOG_INFO) {
     AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
   }
   double start = at_clock_now_s();
   int64_t tokens = p->count.tokens;
+  at_comm_set_phase(s->world, AT_COMM_TRAIN);
   err = play_rounds(p, progress);
   at_progress_destroy(progress);
   AT_TRY_TO(err, done, err);
@@ -141,6 +151,7 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   AT_TRY_TO(err, done, at_photon_write_evaluation(p));
   conclude(p, seconds, tokens);
 done:
+  at_watchdog_stop(watchdog);
   at_photon_destroy(p);
   return err;
 }

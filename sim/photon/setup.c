@@ -5,6 +5,7 @@
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
+#include "src/comm/watchdog.h"
 
 /* An allocation that counts towards the planned memory. */
 static at_err vector(at_photon *p, void *out, int64_t count, size_t size, const char *what) {
@@ -44,6 +45,11 @@ static at_err load_data(at_photon *p) {
   return at_streams_check(&p->streams);
 }
 
+/* Computing is progress, too. */
+static void beat(void *world) {
+  at_comm_beat(world);
+}
+
 static at_err build_model(at_photon *p) {
   const at_photon_cfg *c = p->cfg;
   at_gpt gpt = at_photon_model(c, p->corpus->vocab);
@@ -65,13 +71,17 @@ static at_err build_model(at_photon *p) {
                            .clip = c->clip},
                  .schedule = {.lr_max = c->lr, .final_fraction = c->lr_final, .warmup = c->warmup, .period = c->period},
                  .tokens = p->token_buffer,
-                 .targets = targets};
+                 .targets = targets,
+                 .poll = beat,
+                 .poll_context = p->s->world};
   p->eval = (at_evaluator){.corpus = p->corpus,
                            .task = p->task,
                            .split = AT_SPLIT_VALIDATION,
                            .windows = c->eval_windows,
                            .tokens = p->token_buffer,
-                           .targets = targets};
+                           .targets = targets,
+                           .poll = beat,
+                           .poll_context = p->s->world};
   return at_evaluator_check(&p->eval);
 }
 

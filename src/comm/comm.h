@@ -27,6 +27,7 @@ typedef struct at_comm at_comm; /* a communicator; those made from one another s
 
 #define AT_COMM_PHASES(X)     \
   X(SETUP, "setup")           \
+  X(TRAIN, "train")           \
   X(BROADCAST, "broadcast")   \
   X(GRADIENT, "gradient")     \
   X(REDUCE, "reduce")         \

@@ -54,7 +54,7 @@ static int64_t sum(const int64_t *bytes, int n) {
 }
 
 at_err at_comm_barrier(at_comm *c) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   at_comm_phase before = at_comm_set_phase(c, AT_COMM_CONTROL);
   at_err err = at_comm_check(MPI_Barrier(c->mpi), "MPI_Barrier");
   at_comm_count_end(c, begin, 0, 0, 0);
@@ -66,7 +66,7 @@ at_err at_comm_bcast(at_comm *c, int root, void *buf, int64_t bytes) {
   if (c->size == 1 || bytes == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t step = at_comm_chunk_elements(c, 1);
   for (int64_t at = 0; at < bytes; at += step) {
     int n = (int)smaller(step, bytes - at);
@@ -84,7 +84,7 @@ at_err at_comm_allreduce(at_comm *c, at_comm_type type, at_comm_op op, void *buf
   if (c->size == 1 || n == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t width = 0;
   MPI_Datatype t = at_comm_mpi_type(type, &width);
   int64_t step = at_comm_chunk_elements(c, width);
@@ -102,7 +102,7 @@ at_err at_comm_reduce(at_comm *c, int root, at_comm_type type, at_comm_op op, vo
   if (c->size == 1 || n == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t width = 0;
   MPI_Datatype t = at_comm_mpi_type(type, &width);
   int64_t step = at_comm_chunk_elements(c, width);
@@ -162,7 +162,7 @@ at_err at_comm_gatherv(at_comm *c, int root, const void *send, void *recv, const
   if (!fits(c, total)) {
     return gather_by_messages(c, root, send, recv, bytes);
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   fill_counts(c, bytes);
   const int *counts = c->counts;
   const int *displs = c->counts + c->size;
@@ -210,7 +210,7 @@ at_err at_comm_allgatherv(at_comm *c, const void *send, void *recv, const int64_
     memmove(recv, send, (size_t)total);
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   if (fits(c, total)) {
     AT_TRY(allgather_at_once(c, send, recv, bytes));
   } else {
@@ -221,7 +221,7 @@ at_err at_comm_allgatherv(at_comm *c, const void *send, void *recv, const int64_
 }
 
 at_err at_comm_allgather_i64(at_comm *c, int64_t value, int64_t *out) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   AT_TRY(at_comm_check(MPI_Allgather(&value, 1, MPI_INT64_T, out, 1, MPI_INT64_T, c->mpi), "MPI_Allgather"));
   int64_t others = c->size - 1;
   at_comm_count_end(c, begin, others, others * 8, others * 8);
@@ -248,7 +248,7 @@ static at_err exchange(at_comm *c, int dest, const char *send, int64_t n_send, i
 
 at_err at_comm_alltoallv(at_comm *c, const void *send, const int64_t *send_bytes, void *recv,
                          const int64_t *recv_bytes) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   const char *own = (const char *)send + sum(send_bytes, c->rank);
   memcpy((char *)recv + sum(recv_bytes, c->rank), own, (size_t)send_bytes[c->rank]);
   int64_t sent = 0;
