@@ -44,7 +44,7 @@ static void print_usage(FILE *out) {
       out,
       "\n`atoll COMMAND --help` tells more.  Exit codes: 0 done, 1 states differ, 2 bad arguments or configuration, "
       "3 files,\n4 in use or does not fit, 5 memory, 6 MPI or HDF5, 7 numbers, 75 interrupted and saved (resume "
-      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512 pins the instruction set, ATOLL_THREADS the threads of a "
+      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512|avx512bf16 pins the instruction set, ATOLL_THREADS the threads of a "
       "rank.\n");
 }
 
@@ -105,6 +105,21 @@ static at_err dispatch(at_session *s, int argc, char **argv) {
   return AT_FAIL(AT_ERR_ARG, "there is no command %s: `atoll --help` lists them", argv[1]);
 }
 
+/* Results depend on both, so all ranks must have the same. */
+static at_err check_pins(at_comm *world, at_pin pin) {
+  int64_t most[] = {(int64_t)pin.isa, -(int64_t)pin.isa, pin.threads, -pin.threads};
+  AT_TRY(at_comm_allreduce(world, AT_COMM_I64, AT_COMM_MAX, most, 4));
+  if (most[0] != -most[1]) {
+    return AT_FAIL(AT_ERR_CONFIG, "ranks use instruction sets from %s to %s: set ATOLL_ISA=%s on all of them",
+                   at_isa_name((at_isa)-most[1]), at_isa_name((at_isa)most[0]), at_isa_name((at_isa)-most[1]));
+  }
+  if (most[2] != -most[3]) {
+    return AT_FAIL(AT_ERR_CONFIG, "ranks have from %lld to %lld threads: set ATOLL_THREADS to the same on all of them",
+                   (long long)-most[3], (long long)most[2]);
+  }
+  return AT_OK;
+}
+
 /* Everything between the start and the end of MPI. */
 static at_err session(int argc, char **argv, at_comm *world, at_pin pin) {
   static at_kernels kernels; /* written here, once */
@@ -116,6 +131,9 @@ static at_err session(int argc, char **argv, at_comm *world, at_pin pin) {
     err = at_signals_init();
   }
   err = at_comm_agree(world, err);
+  if (err == AT_OK) {
+    err = check_pins(world, pin);
+  }
   if (err == AT_OK) {
     err = dispatch(&s, argc, argv);
   }

@@ -21,6 +21,7 @@ typedef struct at_session {
 typedef struct at_run_cfg {
   char *system, *run, *data;
   int64_t seed, checkpoint_every, checkpoint_keep;
+  double watchdog_s;
   int reduce, log_level;
 } at_run_cfg;
 enum { AT_REDUCE_EXACT, AT_REDUCE_FAST };

@@ -23,6 +23,9 @@ static const at_opt run_rows[] = {
                "Rounds between two checkpoints.", .is_volatile = true),
     AT_OPT_INT(at_run_cfg, checkpoint_keep, "checkpoint.keep", "2", 0, 1e9, "files",
                "How many of the newest checkpoints stay; 0 keeps all.", .is_volatile = true),
+    AT_OPT_F64(at_run_cfg, watchdog_s, "watchdog.seconds", "600", 0, 1e6, "s",
+               "A rank without any progress for so long is named and ends the job (exit code 76); 0: wait for ever.",
+               .is_volatile = true),
     AT_OPT_ENUM(at_run_cfg, log_level, "log.level", "info", log_names, "What is told on the terminal.",
                 .is_volatile = true),
 };
@@ -128,6 +131,7 @@ static at_err run_system(at_session *s, const at_system *system, int argc, char 
     err = share_options(s, set);
   }
   if (err == AT_OK) {
+    at_log_set_level(s->log, (at_log_level)((at_run_cfg *)cfg)->log_level);
     err = system->run(s, set, cfg, resume);
   }
   at_opts_destroy(set);

@@ -34,6 +34,8 @@ static const at_opt model_rows[] = {
     AT_OPT_ENUM(T, mlp, "model.mlp", "gelu", mlp_names, "Two-matrix GELU or three-matrix SwiGLU."),
     AT_OPT_ENUM(T, positions, "model.positions", "learned", position_names, "Learned table or rotary positions."),
     AT_OPT_F64(T, rope_base, "model.rope_base", "10000", 2, 1e9, "", "Base of the rotary angles."),
+    AT_OPT_ENUM(T, precision, "model.precision", "f32", at_precision_names,
+                "What matrix products read: f32, or bf16 (rounded; sums, weights and everything else stay f32)."),
     AT_OPT_BOOL(T, tied, "model.tied", "true", "The output layer is the embedding table."),
     AT_OPT_BOOL(T, bias, "model.bias", "false", "Linear layers have a bias."),
     AT_OPT_BOOL(T, recompute, "model.recompute", "false",
@@ -47,7 +49,7 @@ static const at_opt fed_rows[] = {
     AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
                 "silo: a client reads one silo; iid: every client reads all silos in turn."),
     AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
-                "Moments of the local optimiser between rounds: reset, keep with the client, average with the model."),
+                "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
                "Fewest valid results for a round to count; 0: half of those asked."),
     AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
@@ -115,7 +117,14 @@ static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
 static at_err resolve(at_opts *set, void *cfg) {
   at_photon_cfg *c = cfg;
+  bool asks_moments = at_opts_is_given(set, "fed.moments");
   AT_TRY(apply_presets(set, c));
+  if (c->optimizer == AT_OPTIM_SGD && c->moments != AT_MOMENTS_RESET) {
+    if (asks_moments) {
+      return at_opts_reject(set, "fed.moments", "local.optimizer = sgd has no moments: leave it at reset");
+    }
+    AT_TRY(at_opts_set_from(set, "fed.moments=reset", "derived from other keys"));
+  }
   if (c->kv_heads == 0) {
     AT_TRY(set_number(set, "model.kv_heads", c->heads));
   }
@@ -146,6 +155,7 @@ at_gpt at_photon_model(const at_photon_cfg *c, int64_t vocab) {
                   .norm = c->norm,
                   .mlp = c->mlp,
                   .pos = c->positions,
+                  .precision = c->precision,
                   .tied = c->tied,
                   .bias = c->bias,
                   .recompute = c->recompute,

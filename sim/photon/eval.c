@@ -84,7 +84,10 @@ static at_err split_loss_of(at_photon *p, at_split split, split_loss *out) {
 at_err at_photon_evaluate(at_photon *p) {
   double start = at_clock_now_s();
   split_loss loss = {.nats = p->silo_nats, .bpb = p->silo_bpb};
-  AT_TRY(split_loss_of(p, AT_SPLIT_VALIDATION, &loss));
+  at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_EVALUATE);
+  at_err err = split_loss_of(p, AT_SPLIT_VALIDATION, &loss);
+  at_comm_set_phase(p->s->world, before);
+  AT_TRY(err);
   p->fig.val_nats = loss.mixed_nats;
   p->fig.val_bits_per_byte = loss.mixed_bpb;
   p->fig.eval_seconds = at_clock_now_s() - start;
@@ -138,6 +141,8 @@ at_err at_photon_write_evaluation(at_photon *p) {
   split_loss loss[2] = {{.nats = block, .bpb = block + n}, {.nats = block + 2 * n, .bpb = block + 3 * n}};
   AT_TRY_TO(err, done, split_loss_of(p, AT_SPLIT_VALIDATION, &loss[0]));
   AT_TRY_TO(err, done, split_loss_of(p, AT_SPLIT_TEST, &loss[1]));
+  p->fig.val_nats = loss[0].mixed_nats; /* the last round may lie before a resume */
+  p->fig.val_bits_per_byte = loss[0].mixed_bpb;
   if (at_comm_rank(p->s->world) == 0) {
     at_h5 *f = NULL;
     err = at_h5_create(&f, at_run_path(p->run, "evaluation.h5"), "evaluation", 0);

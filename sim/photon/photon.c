@@ -7,6 +7,7 @@
 #include "src/base/clock.h"
 #include "src/base/fmt.h"
 #include "src/base/progress.h"
+#include "src/comm/watchdog.h"
 
 static double bytes_sent(const at_photon *p, double *seconds) {
   double bytes = 0;
@@ -33,7 +34,7 @@ static at_err one_round(at_photon *p, bool last) {
   }
   p->fig.steps = (double)p->count.steps;
   p->fig.tokens = (double)p->count.tokens;
-  p->fig.theta_norm = sqrt(p->local.vec->sumsq(p->n, p->theta));
+  p->fig.theta_norm = p->method->own_model ? NAN : sqrt(p->local.vec->sumsq(p->n, p->theta));
   p->fig.mpi_bytes_sent = bytes_sent(p, &mpi_after) - sent;
   p->fig.mpi_seconds = mpi_after - mpi_before;
   p->fig.round_seconds = at_clock_now_s() - start;
@@ -53,31 +54,45 @@ static void tell(const at_photon *p, at_progress *progress, int64_t tokens_befor
   at_progress_update(progress, p->count.round, (double)(p->count.tokens - tokens_before), "%s", text);
 }
 
+/* Metrics first: resuming drops rows that a checkpoint does not know, but could not make up for missing ones. */
+static at_err save(at_photon *p) {
+  AT_TRY(flush_metrics(p, true));
+  return at_photon_save(p);
+}
+
+/* After a signal: what `saved` does not hold yet is saved. */
+static at_err stop(at_photon *p, int64_t saved) {
+  int64_t round = p->count.round;
+  if (saved < round) {
+    AT_TRY(save(p));
+  }
+  if (round == 0) {
+    return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in the first round: `atoll resume %s` begins it again",
+                   at_run_folder(p->run));
+  }
+  return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal; saved after round %lld of %lld: `atoll resume %s` goes on",
+                 (long long)round, (long long)p->cfg->rounds, at_run_folder(p->run));
+}
+
 /* Rounds until the last, or until a signal: then the last complete round is saved. */
 static at_err play_rounds(at_photon *p, at_progress *progress) {
   int64_t rounds = p->cfg->rounds, saved = p->count.round, tokens = p->count.tokens;
-  at_err err = AT_OK;
-  while (err == AT_OK && p->count.round < rounds) {
+  while (p->count.round < rounds) {
     bool last = p->count.round + 1 == rounds;
-    err = one_round(p, last);
-    if (err != AT_OK) {
-      break;
+    at_err err = one_round(p, last);
+    if (err == AT_ERR_INTERRUPTED) {
+      return stop(p, saved);
     }
+    AT_TRY(err);
     tell(p, progress, tokens);
-    bool save = last || p->count.round % p->cfg->run.checkpoint_every == 0;
-    if (save) {
-      AT_TRY(at_photon_save(p));
+    if (last || p->count.round % p->cfg->run.checkpoint_every == 0) {
+      AT_TRY(save(p));
       saved = p->count.round;
+    } else {
+      AT_TRY(flush_metrics(p, false));
     }
-    AT_TRY(flush_metrics(p, save));
   }
-  if (err == AT_ERR_INTERRUPTED && saved < p->count.round) {
-    AT_TRY(at_photon_save(p));
-    AT_TRY(flush_metrics(p, true));
-    return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal; saved after round %lld of %lld: `atoll resume %s` goes on",
-                   (long long)p->count.round, (long long)rounds, at_run_folder(p->run));
-  }
-  return err;
+  return AT_OK;
 }
 
 static void introduce(const at_photon *p) {
@@ -108,16 +123,27 @@ static void conclude(const at_photon *p, double seconds, int64_t tokens) {
               at_fmt_bytes(used, at_process_peak_rss_bytes() - p->rss_before));
 }
 
+static at_err watch(const at_photon *p, at_watchdog **out) {
+  char advice[4200];
+  snprintf(advice, sizeof advice, "`atoll resume %s` goes on", at_run_folder(p->run));
+  return at_watchdog_start(out, p->s->world, at_run_folder(p->run), p->cfg->run.watchdog_s, advice);
+}
+
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   at_photon *p = NULL;
   at_progress *progress = NULL;
+  at_watchdog *watchdog = NULL;
   at_err err;
   AT_TRY(at_photon_create(&p, s, set, cfg, resume));
   introduce(p);
+  AT_TRY_TO(err, done, watch(p, &watchdog));
   at_progress_spec spec = {.noun = "round", .unit = "tok", .start = p->count.round, .total = p->cfg->rounds};
-  AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
+  if (at_log_get_level(s->log) >= AT_LOG_INFO) {
+    AT_TRY_TO(err, done, at_comm_agree(s->world, at_progress_create(&progress, at_comm_rank(s->world), &spec)));
+  }
   double start = at_clock_now_s();
   int64_t tokens = p->count.tokens;
+  at_comm_set_phase(s->world, AT_COMM_TRAIN);
   err = play_rounds(p, progress);
   at_progress_destroy(progress);
   AT_TRY_TO(err, done, err);
@@ -125,6 +151,7 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   AT_TRY_TO(err, done, at_photon_write_evaluation(p));
   conclude(p, seconds, tokens);
 done:
+  at_watchdog_stop(watchdog);
   at_photon_destroy(p);
   return err;
 }

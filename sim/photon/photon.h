@@ -25,7 +25,7 @@ typedef enum at_moment_policy { AT_MOMENTS_RESET, AT_MOMENTS_KEEP, AT_MOMENTS_AV
 
 typedef struct at_photon_cfg {
   at_run_cfg run;
-  int method, norm, mlp, positions, partition, moments, optimizer, outer_kind;
+  int method, norm, mlp, positions, precision, partition, moments, optimizer, outer_kind;
   /* model */
   int64_t width, layers, heads, kv_heads, hidden, context;
   bool tied, bias, recompute;
@@ -55,7 +55,7 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
-  int64_t isa, threads, config_hash; /* identity: checked on resume */
+  int64_t isa, threads, config_hash, data_checksum; /* identity: checked on resume */
 } at_photon_counters;
 enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 
@@ -127,7 +127,7 @@ struct at_photon {
   int32_t *token_buffer;
   at_provenance *prov;
   at_run *run;
-  /* replicated */
+  /* replicated; NULL where the method has no use for it */
   at_photon_counters count;
   float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
   int64_t *facts; /* [clients][AT_FACT_COUNT] */
@@ -139,8 +139,9 @@ struct at_photon {
   int64_t *sampled;
   at_photon_stage *stage;
   int64_t n_stage, stage_cap;
-  float *shared_m, *shared_v; /* moments of the client at work, where they are not kept */
+  float *shared_m, *shared_v; /* moments of the client at work, where they are neither kept nor sent */
   float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
+  int64_t *undo_grids;        /* and the grids of exact sums */
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
@@ -160,6 +161,8 @@ at_outer at_photon_outer(const at_photon_cfg *c);
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
 
 /* setup.c */
+/* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
+bool at_photon_has_global_moments(const at_photon *p);
 at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
 void at_photon_destroy(at_photon *p);
 
@@ -178,9 +181,11 @@ at_err at_photon_open_round(at_photon *p);
 /* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
 at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
-/* Reports of the round's clients on all ranks, ascending by client (at_free); the clients' facts follow from them.
- * Collective. */
+/* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);
+/* What the reports say into the clients' facts.  A round that does not count leaves clients as they were, but for their
+ * place in the data: the same batches would only fail again. */
+void at_photon_note_clients(at_photon *p, int64_t n, const int64_t *ids, const at_report *reports, bool counts);
 /* Means over the valid reports into the round's figures, and the counters of steps and tokens. */
 void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports);
 

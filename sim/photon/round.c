@@ -7,12 +7,24 @@
 #include "src/base/alloc.h"
 #include "src/base/rng.h"
 
+/* What a round does not set does not apply to it. */
+static void clear_figures(at_photon_figures *f) {
+  double last_checkpoint = f->checkpoint_seconds;
+  *f = (at_photon_figures){
+#define X(name, unit, text, is_volatile) .name = NAN,
+      AT_PHOTON_FIGURES(X)
+#undef X
+  };
+  f->clients = f->failures = f->payload_bytes = f->train_seconds = f->exchange_seconds = 0;
+  f->checkpoint_seconds = last_checkpoint;
+}
+
 at_err at_photon_open_round(at_photon *p) {
   at_stream draw = {.seed = (uint64_t)p->cfg->run.seed, .purpose = AT_RNG_SAMPLING, .round = (uint64_t)p->count.round};
   int rank = at_comm_rank(p->s->world), size = at_comm_size(p->s->world);
   at_rng_choose(&draw, p->n_clients, p->per_round, p->sampled);
   p->n_stage = 0;
-  p->fig = (at_photon_figures){.checkpoint_seconds = p->fig.checkpoint_seconds};
+  clear_figures(&p->fig);
   for (int64_t i = 0; i < p->per_round; i++) {
     /* a client with state is played where that is; the others are dealt in turn */
     int64_t turn = p->own != NULL ? p->sampled[i] : i;
@@ -65,14 +77,8 @@ at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, fl
   return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
 }
 
-/* One row of the gathered table: a report and where the client stands now. */
-typedef struct report_row {
-  at_report report;
-  double cursor, moment_age;
-} report_row;
-
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports) {
-  report_row *local = NULL, *all = NULL;
+  at_report *local = NULL;
   int64_t *local_ids = NULL;
   *ids = NULL;
   *reports = NULL;
@@ -84,38 +90,38 @@ at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_repo
   for (int64_t i = 0; i < p->n_stage; i++) {
     const at_photon_stage *st = &p->stage[i];
     local_ids[i] = st->id;
-    local[i] = (report_row){st->report, (double)st->cursor, (double)st->moment_age};
+    local[i] = st->report;
+    local[i].cursor = (double)st->cursor;
+    local[i].moment_age = (double)st->moment_age;
   }
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);
   err = at_comm_gather_by_id(p->s->world, p->n_stage, local_ids, sizeof *local / sizeof(double), (const double *)local,
-                             n, ids, (double **)&all);
+                             n, ids, (double **)reports);
   at_comm_set_phase(p->s->world, before);
-  AT_TRY_TO(err, done, err);
-  err = at_comm_agree(p->s->world, at_alloc(reports, (size_t)*n, sizeof **reports, "reports"));
-  AT_TRY_TO(err, done, err);
-  for (int64_t i = 0; i < *n; i++) {
-    (*reports)[i] = all[i].report;
-    int64_t *fact = p->facts + (*ids)[i] * AT_FACT_COUNT;
-    if (all[i].report.valid != 0) {
-      fact[AT_FACT_CURSOR] = (int64_t)all[i].cursor;
-      fact[AT_FACT_MOMENT_AGE] = (int64_t)all[i].moment_age;
-      fact[AT_FACT_STEPS] += (int64_t)all[i].report.steps;
-      fact[AT_FACT_LAST_ROUND] = p->count.round + 1;
-    } else {
-      fact[AT_FACT_FAILURES]++;
-    }
-  }
 done:
   at_free(local);
   at_free(local_ids);
-  at_free(all);
   return err;
+}
+
+void at_photon_note_clients(at_photon *p, int64_t n, const int64_t *ids, const at_report *reports, bool counts) {
+  for (int64_t i = 0; i < n; i++) {
+    const at_report *r = &reports[i];
+    int64_t *fact = p->facts + ids[i] * AT_FACT_COUNT;
+    fact[AT_FACT_CURSOR] = (int64_t)r->cursor;
+    fact[AT_FACT_FAILURES] += r->valid == 0;
+    if (r->valid != 0 && counts) {
+      fact[AT_FACT_MOMENT_AGE] = (int64_t)r->moment_age;
+      fact[AT_FACT_STEPS] += (int64_t)r->steps;
+      fact[AT_FACT_LAST_ROUND] = p->count.round + 1;
+    }
+  }
 }
 
 /* Means over the valid reports, and the counters that follow from them. */
 void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
   at_photon_figures *f = &p->fig;
-  double most_steps = 0, steps = 0, loss = 0, clip = 0;
+  double most_steps = 0, steps = 0, loss = 0, clip = 0, norm = 0;
   for (int64_t i = 0; i < n; i++) {
     const at_report *r = &reports[i];
     if (r->valid == 0) {
@@ -127,8 +133,9 @@ void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
     clip += r->clip_fraction * r->steps;
     steps += r->steps;
     most_steps = fmax(most_steps, r->steps);
-    f->grad_norm_max = fmax(f->grad_norm_max, r->grad_norm_max);
+    norm = fmax(norm, r->grad_norm_max);
   }
+  f->grad_norm_max = norm;
   f->train_loss = loss / steps;
   f->clip_fraction = clip / steps;
   p->count.steps += (int64_t)most_steps;

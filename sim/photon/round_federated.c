@@ -35,7 +35,9 @@ static void start_stage(at_photon *p, at_photon_stage *st) {
   switch ((at_moment_policy)p->cfg->moments) {
   case AT_MOMENTS_RESET:
     memset(st->m, 0, bytes);
-    memset(st->v, 0, bytes);
+    if (st->v != NULL) {
+      memset(st->v, 0, bytes);
+    }
     st->moment_age = 0;
     break;
   case AT_MOMENTS_KEEP:
@@ -50,7 +52,20 @@ static void start_stage(at_photon *p, at_photon_stage *st) {
   }
 }
 
-static at_err train_stages(at_photon *p) {
+/* w becomes the update, theta - w or the sum of the steps; one that is not finite must not be used. */
+static void make_update(const at_photon *p, at_photon_stage *st) {
+  if (p->cfg->optimizer == AT_OPTIM_SGD) {
+    copy_vector(p, st->w, st->m);
+  } else {
+    p->local.vec->sub(p->n, p->theta, st->w, st->w);
+  }
+  st->report.delta_norm = sqrt(p->local.vec->sumsq(p->n, st->w));
+  if (!isfinite(st->report.delta_norm)) {
+    st->report.valid = 0;
+  }
+}
+
+static at_err train_stages(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
   for (int64_t i = 0; i < p->n_stage; i++) {
     at_photon_stage *st = &p->stage[i];
@@ -58,31 +73,24 @@ static at_err train_stages(at_photon *p) {
     at_moments mom = {st->m, st->v, st->moment_age};
     AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
     st->moment_age = mom.t;
+    if (exchange) {
+      make_update(p, st);
+    }
   }
   p->fig.train_seconds = at_clock_now_s() - start;
   return AT_OK;
 }
 
-/* w becomes the update theta - w; one that is not finite must not be used. */
-static void make_updates(at_photon *p) {
-  for (int64_t i = 0; i < p->n_stage; i++) {
-    at_photon_stage *st = &p->stage[i];
-    p->local.vec->sub(p->n, p->theta, st->w, st->w);
-    st->report.delta_norm = sqrt(p->local.vec->sumsq(p->n, st->w));
-    if (!isfinite(st->report.delta_norm)) {
-      st->report.valid = 0;
-    }
-  }
-}
-
 static void keep_rows(at_photon *p) {
   for (int64_t i = 0; i < p->n_stage; i++) {
     at_photon_stage *st = &p->stage[i];
-    if (st->report.valid == 0 || p->row_m == NULL) {
+    if (st->report.valid == 0) {
       continue;
     }
-    copy_vector(p, row_of(p, p->row_m, st->id), st->m);
-    copy_vector(p, row_of(p, p->row_v, st->id), st->v);
+    if (p->row_m != NULL) {
+      copy_vector(p, row_of(p, p->row_m, st->id), st->m);
+      copy_vector(p, row_of(p, p->row_v, st->id), st->v);
+    }
     if (p->row_w != NULL) {
       copy_vector(p, row_of(p, p->row_w, st->id), st->w);
     }
@@ -112,8 +120,10 @@ static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);
   err = at_comm_sum_by_id(p->s->world, p->n_stage, ids, 1, local, &cosine);
   at_comm_set_phase(p->s->world, before);
-  p->fig.cosine = cosine / p->fig.clients;
-  p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
+  if (p->fig.clients >= 2) {
+    p->fig.cosine = cosine / p->fig.clients;
+    p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
+  }
 done:
   at_free(local);
   at_free(ids);
@@ -161,9 +171,11 @@ static at_err close_round(at_photon *p, bool exchange) {
   for (int64_t i = 0; i < n; i++) {
     valid += reports[i].valid != 0;
   }
+  at_photon_note_clients(p, n, ids, reports, valid >= p->quorum);
   if (valid < p->quorum) {
     p->count.failed_rounds++;
     p->count.failed_in_a_row++;
+    p->fig.clients = (double)valid;
     p->fig.failures = (double)(n - valid);
     at_log_warn(p->s->log, "round", "round = %lld failed: %lld valid results, quorum = %lld",
                 (long long)p->count.round + 1, (long long)valid, (long long)p->quorum);
@@ -187,11 +199,8 @@ done:
 
 static at_err play(at_photon *p, bool exchange) {
   AT_TRY(at_photon_open_round(p));
-  AT_TRY(at_comm_agree(p->s->world, train_stages(p)));
+  AT_TRY(at_comm_agree(p->s->world, train_stages(p, exchange)));
   double start = at_clock_now_s();
-  if (exchange) {
-    make_updates(p);
-  }
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_REDUCE);
   at_err err = close_round(p, exchange);
   at_comm_set_phase(p->s->world, before);

@@ -12,10 +12,13 @@
 /* State at the round's start, so that an interrupted round leaves no trace. */
 static void remember(at_photon *p, bool back) {
   float *now[] = {p->theta, p->global_m, p->global_v};
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < (at_photon_has_global_moments(p) ? 3 : 1); i++) {
     float *kept = p->undo + i * p->n;
     memcpy(back ? now[i] : kept, back ? kept : now[i], (size_t)p->n * sizeof(float));
   }
+  int64_t *grids = at_exact_grids(p->exact); /* a sum that overflowed has made them coarser */
+  size_t bytes = (size_t)at_exact_tensors(p->exact) * sizeof *grids;
+  memcpy(back ? grids : p->undo_grids, back ? p->undo_grids : grids, bytes);
 }
 
 /* The weighted gradients of this rank's clients go into the sum as soon as they are computed, so one buffer serves. */
@@ -100,11 +103,11 @@ static at_err finish_round(at_photon *p) {
   at_report *reports = NULL;
   at_err err = at_photon_gather_reports(p, &n, &ids, &reports);
   if (err == AT_OK) {
+    at_photon_note_clients(p, n, ids, reports, true);
     at_photon_count_round(p, n, reports);
     p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
     p->local.vec->sub(p->n, p->undo, p->theta, p->delta); /* the change over the whole round */
     p->fig.step_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
-    p->fig.cosine = p->fig.consensus = NAN;
   }
   at_free(ids);
   at_free(reports);

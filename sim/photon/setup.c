@@ -5,6 +5,7 @@
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
+#include "src/comm/watchdog.h"
 
 /* An allocation that counts towards the planned memory. */
 static at_err vector(at_photon *p, void *out, int64_t count, size_t size, const char *what) {
@@ -12,12 +13,17 @@ static at_err vector(at_photon *p, void *out, int64_t count, size_t size, const 
   return at_alloc(out, (size_t)count, size, what);
 }
 
-static bool owns_rows(const at_photon *p) {
-  return p->method->own_model || (p->cfg->moments == AT_MOMENTS_KEEP && !p->method->keeps_moments);
+bool at_photon_has_global_moments(const at_photon *p) {
+  bool asked = p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE;
+  return asked && p->cfg->optimizer == AT_OPTIM_ADAMW;
 }
 
-static bool stages_moments(const at_photon *p) {
-  return owns_rows(p) || p->cfg->moments == AT_MOMENTS_AVERAGE;
+static bool keeps_client_moments(const at_photon *p) {
+  return p->cfg->moments == AT_MOMENTS_KEEP && !p->method->keeps_moments;
+}
+
+static bool owns_rows(const at_photon *p) {
+  return p->method->own_model || keeps_client_moments(p);
 }
 
 static at_err load_data(at_photon *p) {
@@ -37,6 +43,11 @@ static at_err load_data(at_photon *p) {
                             .context = c->context,
                             .seed = (uint64_t)c->run.seed};
   return at_streams_check(&p->streams);
+}
+
+/* Computing is progress, too. */
+static void beat(void *world) {
+  at_comm_beat(world);
 }
 
 static at_err build_model(at_photon *p) {
@@ -60,13 +71,17 @@ static at_err build_model(at_photon *p) {
                            .clip = c->clip},
                  .schedule = {.lr_max = c->lr, .final_fraction = c->lr_final, .warmup = c->warmup, .period = c->period},
                  .tokens = p->token_buffer,
-                 .targets = targets};
+                 .targets = targets,
+                 .poll = beat,
+                 .poll_context = p->s->world};
   p->eval = (at_evaluator){.corpus = p->corpus,
                            .task = p->task,
                            .split = AT_SPLIT_VALIDATION,
                            .windows = c->eval_windows,
                            .tokens = p->token_buffer,
-                           .targets = targets};
+                           .targets = targets,
+                           .poll = beat,
+                           .poll_context = p->s->world};
   return at_evaluator_check(&p->eval);
 }
 
@@ -81,23 +96,28 @@ static at_err allocate_exact(at_photon *p) {
   at_err err = at_exact_create(&p->exact, p->local.vec, l->n, offset, NULL, (int)p->cfg->grid_bits);
   at_free(offset);
   p->planned_bytes += (size_t)p->n * sizeof(int64_t);
-  return err;
+  AT_TRY(err);
+  return vector(p, &p->undo_grids, p->method->keeps_moments ? l->n : 0, sizeof(int64_t), "grids at the round's start");
 }
 
 static at_err allocate_replicated(at_photon *p) {
   at_outer outer = at_photon_outer(p->cfg);
-  bool global = p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE;
+  bool global = at_photon_has_global_moments(p);
   AT_TRY(vector(p, &p->theta, p->n, sizeof(float), "parameters"));
-  AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
   AT_TRY(vector(p, &p->outer_m, at_outer_vectors(&outer) > 0 ? p->n : 0, sizeof(float), "server momentum"));
   AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, sizeof(float), "server second moment"));
   AT_TRY(vector(p, &p->global_m, global ? p->n : 0, sizeof(float), "first moment"));
   AT_TRY(vector(p, &p->global_v, global ? p->n : 0, sizeof(float), "second moment"));
-  AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? 3 * p->n : 0, sizeof(float), "state at the round's start"));
+  AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, sizeof(float),
+                "state at the round's start"));
   AT_TRY(vector(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
   AT_TRY(vector(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
   AT_TRY(vector(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
   AT_TRY(vector(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
+  if (p->method->own_model) { /* nothing is exchanged */
+    return AT_OK;
+  }
+  AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
   return allocate_exact(p);
 }
 
@@ -112,8 +132,10 @@ static at_err allocate_rows(at_photon *p) {
   for (int64_t i = 0; i < p->n_own; i++) {
     p->own[i] = rank + i * size;
   }
-  AT_TRY(vector(p, &p->row_m, p->n_own * p->n, sizeof(float), "first moments of the clients"));
-  AT_TRY(vector(p, &p->row_v, p->n_own * p->n, sizeof(float), "second moments of the clients"));
+  if (keeps_client_moments(p)) {
+    AT_TRY(vector(p, &p->row_m, p->n_own * p->n, sizeof(float), "first moments of the clients"));
+    AT_TRY(vector(p, &p->row_v, p->n_own * p->n, sizeof(float), "second moments of the clients"));
+  }
   if (p->method->own_model) {
     AT_TRY(vector(p, &p->row_w, p->n_own * p->n, sizeof(float), "models of the clients"));
   }
@@ -127,14 +149,22 @@ static at_err allocate_stages(at_photon *p) {
     p->stage_cap = p->n_own < p->per_round ? p->n_own : p->per_round;
   }
   AT_TRY(vector(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
-  AT_TRY(vector(p, &p->shared_m, p->n, sizeof(float), "local first moment"));
-  AT_TRY(vector(p, &p->shared_v, p->n, sizeof(float), "local second moment"));
-  for (int64_t i = 0; i < p->stage_cap && !p->method->keeps_moments; i++) {
+  if (p->method->keeps_moments) { /* a gradient goes into the sum as it is computed */
+    return AT_OK;
+  }
+  bool shared = p->cfg->moments == AT_MOMENTS_RESET;
+  if (shared) {
+    AT_TRY(vector(p, &p->shared_m, p->n, sizeof(float), "local first moment"));
+  }
+  if (shared && p->cfg->optimizer == AT_OPTIM_ADAMW) {
+    AT_TRY(vector(p, &p->shared_v, p->n, sizeof(float), "local second moment"));
+  }
+  for (int64_t i = 0; i < p->stage_cap; i++) {
     at_photon_stage *st = &p->stage[i];
     AT_TRY(vector(p, &st->w, p->n, sizeof(float), "client parameters"));
     st->m = p->shared_m;
     st->v = p->shared_v;
-    if (stages_moments(p)) {
+    if (!shared) {
       AT_TRY(vector(p, &st->m, p->n, sizeof(float), "client first moment"));
       AT_TRY(vector(p, &st->v, p->n, sizeof(float), "client second moment"));
     }
@@ -152,6 +182,7 @@ static void start_values(at_photon *p, at_opts *set) {
   p->count.isa = p->s->pin.isa;
   p->count.threads = p->s->pin.threads;
   p->count.config_hash = (int64_t)at_opts_hash(set);
+  p->count.data_checksum = p->corpus->checksum;
 }
 
 static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
@@ -226,9 +257,9 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,    p->delta,    p->outer_m,   p->outer_v, p->global_m, p->global_v,
-                    p->undo,         p->facts,    p->own,      p->row_w,     p->row_m,   p->row_v,    p->sampled,
-                    p->stage,        p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
+  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
+                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

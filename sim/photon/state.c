@@ -57,7 +57,7 @@ static void list_items(item_list *l, at_photon *p) {
   if (at_outer_vectors(&outer) > 1) {
     add_vector(l, "/outer/v", p->outer_v, "Second state vector of the server optimiser.");
   }
-  if (p->method->keeps_moments || p->cfg->moments == AT_MOMENTS_AVERAGE) {
+  if (at_photon_has_global_moments(p)) {
     add_vector(l, "/local/m", p->global_m, "First moment that goes with the global model.");
     add_vector(l, "/local/v", p->global_v, "Second moment that goes with the global model.");
   }
@@ -72,9 +72,11 @@ static void list_items(item_list *l, at_photon *p) {
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
               "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
-              "set, threads, configuration hash.");
-  add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
-              "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+              "set, threads, configuration hash, data checksum.");
+  if (p->exact != NULL) {
+    add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
+                "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+  }
 }
 
 at_err at_photon_save(at_photon *p) {
@@ -90,10 +92,17 @@ at_err at_photon_save(at_photon *p) {
 }
 
 /* A run goes on only as what it was. */
-static at_err check_identity(const at_photon_counters *now, const at_photon_counters *was) {
+static at_err check_identity(const at_photon *p, const at_photon_counters *now) {
+  const at_photon_counters *was = &p->count;
   if (was->config_hash != now->config_hash) {
     return AT_FAIL(AT_ERR_STATE, "the checkpoint was written under another configuration: put config.yaml back, or "
                                  "start a new run");
+  }
+  if (was->data_checksum != now->data_checksum) {
+    return AT_FAIL(AT_ERR_STATE,
+                   "%s has other contents than the data set that the run began with: put that back, or "
+                   "start a new run",
+                   p->cfg->run.data);
   }
   if (was->isa != now->isa) {
     return AT_FAIL(AT_ERR_STATE, "the run began with instruction set %s, this process uses %s: set ATOLL_ISA=%s",
@@ -125,7 +134,7 @@ at_err at_photon_restore(at_photon *p) {
   item_list l;
   list_items(&l, p);
   AT_TRY(at_ckpt_load(p->run, p->s->world, p->s->log, -1, l.n, l.item, &loaded));
-  AT_TRY(check_identity(&now, &p->count));
+  AT_TRY(check_identity(p, &now));
   if (p->metrics != NULL) {
     err = at_metrics_load(p->metrics, loaded);
   }

@@ -36,6 +36,14 @@ void at_log_destroy(at_log *log) {
   at_free(log);
 }
 
+void at_log_set_level(at_log *log, at_log_level level) {
+  log->level = level;
+}
+
+at_log_level at_log_get_level(const at_log *log) {
+  return log->level;
+}
+
 at_err at_log_open_file(at_log *log, const char *path) {
   if (log->rank != 0) {
     return AT_OK;
@@ -67,7 +75,11 @@ static void write_file(at_log *log, const char *mark, const char *topic, const c
 }
 
 void at_log_write(at_log *log, at_log_level level, const char *topic, const char *fmt, ...) {
-  if (log == NULL || level > log->level || (log->rank != 0 && level != AT_LOG_ERROR)) {
+  if (log == NULL || (log->rank != 0 && level != AT_LOG_ERROR)) {
+    return;
+  }
+  bool told = level <= log->level, kept = log->file != NULL && (told || level <= AT_LOG_INFO);
+  if (!told && !kept) {
     return;
   }
   char text[LINE_MAX_BYTES];
@@ -84,10 +96,11 @@ void at_log_write(at_log *log, at_log_level level, const char *topic, const char
   if (log->rank != 0) {
     snprintf(who, sizeof who, "rank %d: ", log->rank);
   }
-  /* On a terminal a progress line may be standing: wipe it. */
-  fprintf(stderr, "%s[%8.1f s] %s%s%s: %s\n", log->is_tty ? "\r\033[K" : "", at_clock_now_s() - log->start_s,
-          marks[level], who, topic, text);
-  if (log->file != NULL) {
+  if (told) { /* on a terminal a progress line may be standing: wipe it */
+    fprintf(stderr, "%s[%8.1f s] %s%s%s: %s\n", log->is_tty ? "\r\033[K" : "", at_clock_now_s() - log->start_s,
+            marks[level], who, topic, text);
+  }
+  if (kept) {
     write_file(log, marks[level], topic, text);
   }
 }

@@ -12,6 +12,9 @@ typedef struct at_log at_log; /* opaque; owned by main, borrowed by everybody el
 /* A log of `rank`: rank 0 writes levels up to `level` to stderr, other ranks only errors. */
 at_err at_log_create(at_log **out, int rank, at_log_level level);
 void at_log_destroy(at_log *log);
+/* What is told on the terminal from here on; the file gets `info` at least. */
+void at_log_set_level(at_log *log, at_log_level level);
+at_log_level at_log_get_level(const at_log *log);
 /* Also append to `path` (rank 0 only; others do nothing), with time stamps. */
 at_err at_log_open_file(at_log *log, const char *path);
 /* "[ 12.3 s] round: round = 3, loss = 2.4"; `topic` names the part that speaks.  NULL log: nothing. */

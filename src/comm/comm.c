@@ -10,6 +10,7 @@
 #include "src/base/alloc.h"
 #include "src/comm/comm_internal.h"
 #include "src/comm/comm_mpi.h"
+#include "src/comm/watchdog.h"
 
 static const int64_t default_chunk = INT64_C(1) << 30;
 
@@ -177,7 +178,8 @@ int64_t at_comm_allreduce_bytes(int64_t bytes, int ranks) {
   return 2 * whole * (ranks - 1) + 2 * rest * (ranks - 1) / ranks;
 }
 
-double at_comm_count_begin(void) {
+double at_comm_count_begin(at_comm *c) {
+  at_comm_enter(c);
   return MPI_Wtime();
 }
 
@@ -192,6 +194,7 @@ void at_comm_count_end(at_comm *c, double begin_s, int64_t messages, int64_t sen
 
 void at_comm_count_time(at_comm *c, double begin_s) {
   c->stats[c->family->phase].seconds += MPI_Wtime() - begin_s;
+  at_comm_leave(c);
 }
 
 /* ---- failure ---- */

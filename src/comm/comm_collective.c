@@ -6,7 +6,8 @@
 #include "src/comm/comm_internal.h"
 
 MPI_Datatype at_comm_mpi_type(at_comm_type t, int64_t *bytes) {
-  *bytes = t == AT_COMM_F32 ? 4 : 8;
+  static const int64_t width[AT_COMM_TYPE_COUNT] = {4, 8, 8, 8, 1, 2, 4};
+  *bytes = width[t];
   switch (t) {
   case AT_COMM_F32:
     return MPI_FLOAT;
@@ -16,6 +17,12 @@ MPI_Datatype at_comm_mpi_type(at_comm_type t, int64_t *bytes) {
     return MPI_INT64_T;
   case AT_COMM_U64:
     return MPI_UINT64_T;
+  case AT_COMM_I8:
+    return MPI_INT8_T;
+  case AT_COMM_I16:
+    return MPI_INT16_T;
+  case AT_COMM_I32:
+    return MPI_INT32_T;
   default:
     return MPI_DATATYPE_NULL;
   }
@@ -47,7 +54,7 @@ static int64_t sum(const int64_t *bytes, int n) {
 }
 
 at_err at_comm_barrier(at_comm *c) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   at_comm_phase before = at_comm_set_phase(c, AT_COMM_CONTROL);
   at_err err = at_comm_check(MPI_Barrier(c->mpi), "MPI_Barrier");
   at_comm_count_end(c, begin, 0, 0, 0);
@@ -59,7 +66,7 @@ at_err at_comm_bcast(at_comm *c, int root, void *buf, int64_t bytes) {
   if (c->size == 1 || bytes == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t step = at_comm_chunk_elements(c, 1);
   for (int64_t at = 0; at < bytes; at += step) {
     int n = (int)smaller(step, bytes - at);
@@ -77,7 +84,7 @@ at_err at_comm_allreduce(at_comm *c, at_comm_type type, at_comm_op op, void *buf
   if (c->size == 1 || n == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t width = 0;
   MPI_Datatype t = at_comm_mpi_type(type, &width);
   int64_t step = at_comm_chunk_elements(c, width);
@@ -95,7 +102,7 @@ at_err at_comm_reduce(at_comm *c, int root, at_comm_type type, at_comm_op op, vo
   if (c->size == 1 || n == 0) {
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t width = 0;
   MPI_Datatype t = at_comm_mpi_type(type, &width);
   int64_t step = at_comm_chunk_elements(c, width);
@@ -155,7 +162,7 @@ at_err at_comm_gatherv(at_comm *c, int root, const void *send, void *recv, const
   if (!fits(c, total)) {
     return gather_by_messages(c, root, send, recv, bytes);
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   fill_counts(c, bytes);
   const int *counts = c->counts;
   const int *displs = c->counts + c->size;
@@ -203,7 +210,7 @@ at_err at_comm_allgatherv(at_comm *c, const void *send, void *recv, const int64_
     memmove(recv, send, (size_t)total);
     return AT_OK;
   }
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   if (fits(c, total)) {
     AT_TRY(allgather_at_once(c, send, recv, bytes));
   } else {
@@ -214,7 +221,7 @@ at_err at_comm_allgatherv(at_comm *c, const void *send, void *recv, const int64_
 }
 
 at_err at_comm_allgather_i64(at_comm *c, int64_t value, int64_t *out) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   AT_TRY(at_comm_check(MPI_Allgather(&value, 1, MPI_INT64_T, out, 1, MPI_INT64_T, c->mpi), "MPI_Allgather"));
   int64_t others = c->size - 1;
   at_comm_count_end(c, begin, others, others * 8, others * 8);
@@ -241,7 +248,7 @@ static at_err exchange(at_comm *c, int dest, const char *send, int64_t n_send, i
 
 at_err at_comm_alltoallv(at_comm *c, const void *send, const int64_t *send_bytes, void *recv,
                          const int64_t *recv_bytes) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   const char *own = (const char *)send + sum(send_bytes, c->rank);
   memcpy((char *)recv + sum(recv_bytes, c->rank), own, (size_t)send_bytes[c->rank]);
   int64_t sent = 0;

@@ -4,13 +4,17 @@
 #define AT_COMM_COMM_INTERNAL_H
 
 #include <mpi.h>
+#include <stdatomic.h>
 
 #include "src/comm/comm.h"
 
-/* Shared by a world and all that was made from it; owned by the world. */
+/* Shared by a world and all that was made from it; owned by the world.  Written by the thread that communicates; the
+ * watchdog's thread looks at what is atomic. */
 typedef struct at_comm_family {
-  at_comm_phase phase;
-  int64_t round;
+  _Atomic at_comm_phase phase;
+  _Atomic int64_t round;
+  _Atomic int64_t beats; /* grows with every sign of progress */
+  _Atomic bool waits;    /* inside communication */
   int world_rank;
   char host[MPI_MAX_PROCESSOR_NAME + 1];
 } at_comm_family;
@@ -28,7 +32,7 @@ struct at_comm {
 at_err at_comm_check(int code, const char *call);
 
 /* Between these two the calling rank is inside communication; what it exchanged is added to the set phase. */
-double at_comm_count_begin(void);
+double at_comm_count_begin(at_comm *c);
 void at_comm_count_end(at_comm *c, double begin_s, int64_t messages, int64_t sent, int64_t received);
 void at_comm_count_time(at_comm *c, double begin_s); /* seconds only */
 

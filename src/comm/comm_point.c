@@ -4,7 +4,7 @@
 #include "src/comm/comm_internal.h"
 
 at_err at_comm_send(at_comm *c, int dest, at_comm_tag tag, const void *buf, int64_t bytes) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t step = at_comm_chunk_elements(c, 1);
   for (int64_t at = 0; at < bytes; at += step) {
     int n = (int)(bytes - at < step ? bytes - at : step);
@@ -15,7 +15,7 @@ at_err at_comm_send(at_comm *c, int dest, at_comm_tag tag, const void *buf, int6
 }
 
 at_err at_comm_recv(at_comm *c, int source, at_comm_tag tag, void *buf, int64_t bytes) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t step = at_comm_chunk_elements(c, 1);
   for (int64_t at = 0; at < bytes; at += step) {
     int n = (int)(bytes - at < step ? bytes - at : step);
@@ -49,7 +49,7 @@ static at_err request_create(at_comm *c, int64_t n, int64_t step, at_comm_reques
 }
 
 at_err at_comm_ibcast(at_comm *c, int root, void *buf, int64_t bytes, at_comm_request **out) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t step = at_comm_chunk_elements(c, 1);
   at_comm_request *r = NULL;
   AT_TRY(request_create(c, bytes, step, &r));
@@ -69,7 +69,7 @@ at_err at_comm_ibcast(at_comm *c, int root, void *buf, int64_t bytes, at_comm_re
 }
 
 at_err at_comm_iallreduce(at_comm *c, at_comm_type type, at_comm_op op, void *buf, int64_t n, at_comm_request **out) {
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(c);
   int64_t width = 0;
   MPI_Datatype t = at_comm_mpi_type(type, &width);
   int64_t step = at_comm_chunk_elements(c, width);
@@ -99,7 +99,7 @@ at_err at_comm_test(at_comm_request **request, bool *done) {
     return AT_OK;
   }
   at_comm_request *r = *request;
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(r->comm);
   int flag = 0;
   AT_TRY(at_comm_check(MPI_Testall(r->n, r->part, &flag, MPI_STATUSES_IGNORE), "MPI_Testall"));
   at_comm_count_time(r->comm, begin);
@@ -115,7 +115,7 @@ at_err at_comm_wait(at_comm_request **request) {
     return AT_OK;
   }
   at_comm_request *r = *request;
-  double begin = at_comm_count_begin();
+  double begin = at_comm_count_begin(r->comm);
   AT_TRY(at_comm_check(MPI_Waitall(r->n, r->part, MPI_STATUSES_IGNORE), "MPI_Waitall"));
   at_comm_count_time(r->comm, begin);
   request_end(request);

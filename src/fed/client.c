@@ -28,7 +28,11 @@ at_err at_client_train(const at_local *l, int64_t id, int64_t first_step, int64_
     float *grad;
     double loss = at_client_grad(l, id, cursor, w, &grad);
     at_fault_point(AT_FAULT_STEP);
-    at_step_info info = at_optim_step(&l->optim, l->vec, at_schedule_lr(&l->schedule, first_step + i), n, grad, w, mom);
+    double lr = at_schedule_lr(&l->schedule, first_step + i);
+    at_step_info info = at_optim_step(&l->optim, l->vec, lr, n, grad, w, mom);
+    if (l->optim.kind == AT_OPTIM_SGD && !info.skipped) {
+      l->vec->axpy(lr * info.scale, n, grad, mom->m);
+    }
     skipped_in_a_row = info.skipped ? skipped_in_a_row + 1 : 0;
     report->skipped += info.skipped;
     report->valid = skipped_in_a_row < AT_CLIENT_MAX_SKIPPED;

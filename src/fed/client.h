@@ -24,8 +24,9 @@ typedef struct at_report {
   double steps;                            /* done */
   double loss_first, loss_last, loss_mean; /* training loss, nats per token */
   double grad_norm_max, clip_fraction, skipped;
-  double delta_norm; /* of the update; filled by the caller */
-  double valid;      /* 1, or 0: the result must not be used */
+  double delta_norm;         /* of the update; filled by the caller */
+  double cursor, moment_age; /* where the client stands afterwards; filled by the caller */
+  double valid;              /* 1, or 0: the result must not be used */
 } at_report;
 enum { AT_REPORT_WIDTH = sizeof(at_report) / sizeof(double) };
 
@@ -35,8 +36,9 @@ enum { AT_CLIENT_MAX_SKIPPED = 3 }; /* non-finite gradients in a row before a cl
  * loss; *grad as at_lm_task_grad's. */
 double at_client_grad(const at_local *l, int64_t id, int64_t *cursor, const float *w, float **grad);
 
-/* Train `steps` steps: w[n] and the moments in place, learning rate of global step first_step + i.  AT_ERR_INTERRUPTED after
- * a signal, between two steps; w, moments and cursor are then in the middle of a round. */
+/* Train `steps` steps: w[n] and the moments in place, learning rate of global step first_step + i.  Plain SGD has no
+ * moments: mom->m collects the sum of its steps lr * g, which is the client's update without the rounding of w.
+ * AT_ERR_INTERRUPTED after a signal, between two steps; w, moments and cursor are then in the middle of a round. */
 at_err at_client_train(const at_local *l, int64_t id, int64_t first_step, int64_t steps, int64_t *cursor, float *w,
                        at_moments *mom, at_report *report);
 

@@ -3,6 +3,7 @@
 #include "src/fed/corpus.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #include "src/base/alloc.h"
 
@@ -23,6 +24,10 @@ static at_err load_split(at_dataset *d, int64_t silo, at_split split, at_tokens 
   return at_dataset_load_i32(d, split, silo, token_field, &out->n, (int32_t **)&out->data);
 }
 
+static uint32_t checksum(uint32_t sum, const void *data, int64_t bytes) {
+  return bytes > 0 ? (uint32_t)crc32_z(sum, data, (size_t)bytes) : sum; /* for no data zlib begins anew */
+}
+
 static at_err load_silos(at_corpus *c, at_dataset *d, const char *path) {
   c->n_silos = at_dataset_clients(d);
   c->vocab = at_dataset_vocab(d);
@@ -37,8 +42,11 @@ static at_err load_silos(at_corpus *c, at_dataset *d, const char *path) {
     AT_TRY(at_strdup(&silo->name, at_dataset_client(d, s)));
     for (int split = 0; split < AT_SPLIT_COUNT; split++) {
       AT_TRY(load_split(d, s, (at_split)split, &silo->split[split]));
-      c->data_bytes += silo->split[split].n * silo->split[split].width;
+      const at_tokens *t = &silo->split[split];
+      c->data_bytes += t->n * t->width;
+      c->checksum = checksum(checksum(c->checksum, &t->n, sizeof t->n), t->data, t->n * t->width);
     }
+    c->checksum = checksum(c->checksum, silo->name, (int64_t)strlen(silo->name));
   }
   return AT_OK;
 }

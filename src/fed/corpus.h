@@ -29,6 +29,7 @@ typedef struct at_corpus {
   char *tokenizer;      /* "byte" or "bpe" */
   int32_t *token_bytes; /* [vocab]: text bytes a token stands for; NULL: one each */
   int64_t data_bytes;   /* memory it holds */
+  uint32_t checksum;    /* CRC-32 of names, sizes and tokens: two data sets of the same contents have the same */
 } at_corpus;
 
 /* Load all silos of the data set `path`.  Not collective: every rank reads. */

@@ -50,6 +50,9 @@ static at_silo_loss run_batch(const at_evaluator *e, const float *theta, int64_t
     }
   }
   loss.nats = at_lm_task_eval(e->task, theta, e->tokens, e->targets);
+  if (e->poll != NULL) {
+    e->poll(e->poll_context);
+  }
   return loss;
 }
 

@@ -13,6 +13,8 @@ typedef struct at_evaluator {
   int split;                 /* at_split */
   int64_t windows;           /* most windows of a silo, from its beginning */
   int32_t *tokens, *targets; /* [eval_batch * context] each: buffers; borrowed */
+  at_poll poll;              /* called after each batch; may be NULL */
+  void *poll_context;
 } at_evaluator;
 
 /* Loss of one silo. */

@@ -81,6 +81,12 @@ at_dtype at_graph_real(const at_graph *g) {
   return g->real;
 }
 
+const char *const at_precision_names[] = {"f32", "bf16", NULL};
+
+void at_graph_set_precision(at_graph *g, at_precision p) {
+  g->precision = p;
+}
+
 at_shape at_graph_shape(const at_graph *g, at_val v) {
   return v < 0 ? AT_SCALAR : g->value[v].shape;
 }

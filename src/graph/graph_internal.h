@@ -54,7 +54,8 @@ typedef struct at_value {
 typedef struct at_op_row {
   const char *name;
   int n_in, n_out;
-  int kslot; /* at_kslot, or -1: no kernel (leaf; or the output is the first input's bytes, as in reshape) */
+  int kslot;      /* at_kslot, or -1: no kernel (leaf; or the output is the first input's bytes, as in reshape) */
+  int kslot_bf16; /* the kernel at precision bf16, with the same arguments; 0: no other */
   /* Types: bit k of i32_in (i32_out) is set where input (output) k is i32; all others are the graph's real type.  `moves`:
    * takes both types, and the output has the type of input 0. */
   unsigned i32_in, i32_out;
@@ -81,9 +82,12 @@ typedef struct at_op_row {
 } at_op_row;
 
 const at_op_row *at_op_get(at_op op);
+/* The kernel slot of an operation that has one. */
+at_kslot at_op_slot(const at_graph *g, at_op op);
 
 struct at_graph {
   at_dtype real;
+  at_precision precision;
   at_err status;
   int n_node, cap_node, n_value, cap_value, n_input;
   at_node *node;

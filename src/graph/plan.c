@@ -261,7 +261,7 @@ static size_t scratch_bytes(const planner *w, const at_node *n) {
   at_kcall k = {0};
   int64_t shift = 0;
   row->lower(w->g, n, &k, &shift);
-  return at_kernel_scratch((at_kslot)row->kslot, k.dim, at_dtype_bytes(w->g->real));
+  return at_kernel_scratch(at_op_slot(w->g, n->op), k.dim, at_dtype_bytes(w->g->real));
 }
 
 static at_err place_values(planner *w) {

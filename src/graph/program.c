@@ -61,7 +61,8 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   s->op = n->op;
   /* Four bytes are four bytes: what only moves elements moves i32 with its f32 kernel. */
   at_dtype type = row->moves ? g->value[m.in[0]].dtype : g->real;
-  s->run = type == AT_F64 ? k->f64[row->kslot] : k->f32[row->kslot];
+  at_kslot slot = at_op_slot(g, n->op);
+  s->run = type == AT_F64 ? k->f64[slot] : k->f32[slot];
   s->n_in = m.n_in;
   s->n_out = m.n_out;
   row->lower(g, &m, &s->call, &shift);

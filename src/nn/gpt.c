@@ -72,6 +72,7 @@ at_val at_gpt_block(at_scope *s, const at_gpt *c, at_val x, bool causal) {
 
 at_val at_gpt_build(at_scope *s, const at_gpt *c, at_val tokens) {
   at_graph *g = s->g;
+  at_graph_set_precision(g, (at_precision)c->precision);
   at_shape ids = at_graph_shape(g, tokens);
   int64_t t = ids.d[1];
   /* rows of length about 1: as large beside what the blocks add as they need to be, and logits of about 1 when tied */

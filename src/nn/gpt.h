@@ -19,6 +19,7 @@ typedef struct at_gpt {
   int64_t vocab, context, width, hidden;
   int layers, heads, kv_heads;
   int norm, mlp, pos; /* at_norm_kind, at_mlp_kind, at_pos_kind */
+  int precision;      /* at_precision, of matrix products other than those inside attention */
   bool tied, bias;
   bool recompute; /* keep only what enters each block; compute the rest again for the gradient */
   double rope_base, norm_eps;

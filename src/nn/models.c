@@ -109,6 +109,7 @@ static at_gpt gpt_of(const at_model *m) {
   at_gpt c = m->gpt;
   c.vocab = m->classes;
   c.context = m->input.d[0];
+  c.precision = m->precision;
   return c;
 }
 
@@ -206,6 +207,7 @@ at_err at_model_check(const at_model *m) {
 }
 
 at_val at_model_logits(at_scope *s, const at_model *m, at_val x) {
+  at_graph_set_precision(s->g, (at_precision)m->precision);
   return families[m->family].build(s, m, x);
 }
 

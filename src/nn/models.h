@@ -21,6 +21,7 @@ typedef struct at_model {
   at_family family;
   at_shape input;  /* of one example: [features], [height][width][channels], or [context] */
   int64_t classes; /* logits per example, or per token */
+  int precision;   /* at_precision */
   union {
     at_mlp mlp;
     at_leaf_cnn leaf_cnn;

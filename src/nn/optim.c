@@ -16,18 +16,17 @@ double at_schedule_lr(const at_schedule *s, int64_t step) {
 
 at_step_info at_optim_step(const at_optim *o, const at_vec *vec, double lr, int64_t n, const float *grad, float *w,
                            at_moments *mom) {
-  at_step_info info = {.grad_norm = sqrt(vec->sumsq(n, grad))};
+  at_step_info info = {.grad_norm = sqrt(vec->sumsq(n, grad)), .scale = 1.0};
   if (!isfinite(info.grad_norm)) {
     info.skipped = true;
     return info;
   }
-  double scale = 1.0;
   if (o->clip > 0 && info.grad_norm > o->clip) {
-    scale = o->clip / info.grad_norm;
+    info.scale = o->clip / info.grad_norm;
     info.clipped = true;
   }
   if (o->kind == AT_OPTIM_SGD) {
-    vec->sgd(lr * scale, n, grad, w);
+    vec->sgd(lr * info.scale, n, grad, w);
     return info;
   }
   mom->t++;
@@ -38,7 +37,7 @@ at_step_info at_optim_step(const at_optim *o, const at_vec *vec, double lr, int6
                 .weight_decay = o->weight_decay,
                 .bias1 = 1.0 - pow(o->beta1, (double)mom->t),
                 .bias2 = 1.0 - pow(o->beta2, (double)mom->t),
-                .grad_scale = scale};
+                .grad_scale = info.scale};
   vec->adamw(&a, n, grad, w, mom->m, mom->v);
   return info;
 }

@@ -14,7 +14,7 @@ typedef struct at_optim {
   double clip; /* largest global norm of a gradient; 0: no clipping */
 } at_optim;
 
-/* Moments of one client; borrowed vectors of n elements (unused by SGD). */
+/* Moments of one client; borrowed vectors of n elements (not touched by SGD steps). */
 typedef struct at_moments {
   float *m, *v;
   int64_t t; /* steps since the moments were zero */
@@ -31,6 +31,7 @@ double at_schedule_lr(const at_schedule *s, int64_t step);
 /* What a step saw. */
 typedef struct at_step_info {
   double grad_norm; /* before clipping; NaN if the gradient is not finite */
+  double scale;     /* what clipping multiplied the gradient with */
   bool clipped, skipped;
 } at_step_info;
 

@@ -12,6 +12,7 @@
 #include "src/base/alloc.h"
 #include "src/base/fault.h"
 #include "src/comm/comm_mpi.h"
+#include "src/comm/watchdog.h"
 #include "src/store/ckpt_internal.h"
 #include "src/store/fs.h"
 
@@ -138,8 +139,11 @@ static at_err write_slice(const writer *w, const at_ckpt_item *it, hid_t dataset
   return AT_OK;
 }
 
-static hid_t open_dataset(hid_t file, const char *path, at_err *err) {
+/* Collective, as MPI-IO reads the file's structure once for all ranks. */
+static hid_t open_dataset(const writer *w, hid_t file, const char *path, at_err *err) {
+  at_comm_enter(w->world);
   hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT);
+  at_comm_leave(w->world);
   if (dataset < 0 && *err == AT_OK) {
     *err = AT_H5_FAIL("opening %s", path);
   }
@@ -148,14 +152,14 @@ static hid_t open_dataset(hid_t file, const char *path, at_err *err) {
 
 static at_err write_item(const writer *w, const at_ckpt_item *it, hid_t file) {
   at_err err = AT_OK;
-  hid_t dataset = open_dataset(file, it->desc.path, &err);
+  hid_t dataset = open_dataset(w, file, it->desc.path, &err);
   if (it->kind == AT_CKPT_REPLICATED) {
     err = err == AT_OK ? write_slice(w, it, dataset) : err;
     return at_h5_drop(err, dataset);
   }
   char path[AT_CKPT_PATH];
   at_h5_desc d = at_ckpt_row_crcs(&it->desc, path);
-  hid_t crcs = open_dataset(file, d.path, &err);
+  hid_t crcs = open_dataset(w, file, d.path, &err);
   err = at_comm_agree(w->world, err);
   if (err == AT_OK) {
     err = at_ckpt_write_rows(w->world, it, dataset, crcs);
@@ -174,7 +178,9 @@ static at_err open_shared(const writer *w, hid_t *file) {
     err = AT_H5_FAIL("preparing MPI-IO");
   }
   if (err == AT_OK) {
+    at_comm_enter(w->world);
     *file = H5Fopen(w->temporary, H5F_ACC_RDWR, fapl);
+    at_comm_leave(w->world);
     err = *file < 0 ? AT_H5_FAIL("%s: cannot be opened with MPI-IO", w->temporary) : AT_OK;
   }
   return at_h5_drop(err, fapl);
@@ -210,9 +216,11 @@ static at_err write_shared(const writer *w) {
     }
     err = at_comm_agree(w->world, write_item(w, &w->items[i], file));
   }
+  at_comm_enter(w->world);
   if (H5Fclose(file) < 0 && err == AT_OK) {
     err = AT_H5_FAIL("%s: cannot be completed", w->temporary);
   }
+  at_comm_leave(w->world);
   err = at_comm_agree(w->world, err);
   if (err == AT_OK) {
     at_fault_point(AT_FAULT_CHECKPOINT_FSYNC);

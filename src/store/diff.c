@@ -264,6 +264,9 @@ static at_err compare_runs_of(tally *t, const char *a, const char *b) {
   int64_t n = 0, m = 0, *x = NULL, *y = NULL;
   at_err err = compare_in(t, a, b, "metrics.h5");
   if (err == AT_OK) {
+    err = compare_in(t, a, b, "evaluation.h5");
+  }
+  if (err == AT_OK) {
     err = at_ckpt_list(a, &n, &x);
   }
   if (err == AT_OK) {

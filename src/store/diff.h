@@ -7,8 +7,8 @@
 
 #include "src/base/status.h"
 
-/* Compare two HDF5 files, or two run folders (metrics.h5, the newest checkpoints, and every older checkpoint that both
- * still have).  Prints a table to `out`: dataset, elements that differ, largest absolute difference; equal datasets
+/* Compare two HDF5 files, or two run folders (metrics.h5, evaluation.h5, the newest checkpoints, and every older checkpoint
+ * that both still have).  Prints a table to `out`: dataset, elements that differ, largest absolute difference; equal datasets
  * only as a count.  Floats are compared by their bits (NaN equals the same NaN; -0 is not 0).
  * AT_ERR_DIFFERENT: something differs or is present on one side only.  Not collective. */
 at_err at_diff(const char *a, const char *b, FILE *out);
