@@ -16,7 +16,7 @@ LDLIBS   += $(filter-out -lgslcblas,$(shell pkg-config --libs $(PKGS) 2>/dev/nul
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 
-SRC      := $(sort $(wildcard kernels/*.c kernels/avx2/*.c kernels/avx512/*.c src/*/*.c src/comm/*/*.c data/*.c data/*/*.c \
+SRC      := $(sort $(wildcard kernels/*.c kernels/avx2/*.c kernels/avx512/*.c kernels/avx512bf16/*.c src/*/*.c src/comm/*/*.c data/*.c data/*/*.c \
               $(filter-out sim/main.c,$(wildcard sim/*.c)) sim/*/*.c))
 REF      := $(sort $(wildcard kernels/ref/*.c))
 OBJ      := $(SRC:%.c=$(BUILD)/%.o) $(REF:%.c=$(BUILD)/%.f32.o) $(REF:%.c=$(BUILD)/%.f64.o)
@@ -57,7 +57,9 @@ $(LIB): $(OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
 
 $(BUILD)/kernels/avx2/%.o: CFLAGS += -mavx2 -mfma
-$(BUILD)/kernels/avx512/%.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+AVX512   := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+$(BUILD)/kernels/avx512/%.o: CFLAGS += $(AVX512)
+$(BUILD)/kernels/avx512bf16/%.o: CFLAGS += $(AVX512) -mavx512bf16
 
 $(BUILD)/%.f32.o: %.c
 	@mkdir -p $(@D)
@@ -95,6 +97,7 @@ format: ## lay all C sources out as .clang-format says
 
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok) ## compile each header by itself
 $(BUILD)/headers/kernels/%.ok: CFLAGS += -DAT_REAL_F32 -mavx2 -mfma
+$(BUILD)/headers/kernels/avx512bf16/%.ok: CFLAGS += $(AVX512) -mavx512bf16
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)
 	$(Q)$(MPICC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-function -MMD -MP -MT $@ -MF $@.d -fsyntax-only -include $< -x c /dev/null

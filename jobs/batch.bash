@@ -2,15 +2,16 @@
 # shellcheck shell=bash
 # What every Slurm script of Atoll shares: start or resume a run, save it before the job ends, requeue.  To be sourced.
 #
-#   at_job RUN SYSTEM CONFIG.yaml [key=value ...]
+#   at_job RUN SYSTEM CONFIG.yaml [key=value ...]     a run that can be resumed
+#   at_command COMMAND [WORD ...]                     any other command of atoll, from start to end
 #
-# starts `atoll SYSTEM CONFIG.yaml run=RUN key=value ...` on the ranks of the job, or `atoll resume RUN` if RUN holds a run
+# at_job starts `atoll SYSTEM CONFIG.yaml run=RUN key=value ...` on the ranks of the job, or `atoll resume RUN` if RUN holds a run
 # already: so the same script serves a first start, a requeue, and a second sbatch with the same RUN.  It does not return:
 #
 #   exit 0   the run is complete
 #   exit 75  it was stopped by a signal and has saved its last complete round.  After SIGUSR1 (from #SBATCH
-#            --signal=B:USR1@SECONDS, shortly before the time limit) the job has been put back into the queue; after scancel
-#            it stays cancelled, and the next sbatch with the same RUN goes on
+#            --signal=B:USR1@SECONDS, shortly before the time limit) or at the limit itself the job has been put back into
+#            the queue; after scancel it stays cancelled, and the next sbatch with the same RUN goes on
 #   other    what atoll or its launcher returned (`atoll --help` lists the codes)
 #
 # A job that completed no round since it started is not requeued: it would never finish.
@@ -104,20 +105,35 @@ at_requeue() {
   fi
 }
 
-at_job() {
-  local run=$1 system=$2 config=$3 before code
-  shift 3
+# Did the time limit stop us, or its announcement, rather than scancel?
+at_is_time_up() {
+  [ "$at_signal" = USR1 ] || scontrol show job "$SLURM_JOB_ID" --oneliner | grep -q ' Reason=TimeLimit '
+}
+
+at_prepare() {
   at_find_program
   at_take_share
   at_choose_launcher
+  at_say "${SLURM_NTASKS:-1} ranks of $ATOLL_THREADS threads on ${SLURM_JOB_NODELIST:-this machine}," \
+    "start $((${SLURM_RESTART_COUNT:-0} + 1)), ${launch[0]}"
+}
+
+at_command() {
+  at_prepare
+  exec "${launch[@]}" "$ATOLL" "$@"
+}
+
+at_job() {
+  local run=$1 system=$2 config=$3 before code
+  shift 3
+  at_prepare
   before=$(at_newest_checkpoint "$run")
   local command=("$ATOLL" "$system" "$config" "run=$run" "$@")
   [ -e "$run/config.yaml" ] && command=("$ATOLL" resume "$run")
-  at_say "${SLURM_NTASKS:-1} ranks of $ATOLL_THREADS threads on ${SLURM_JOB_NODELIST:-this machine}," \
-    "start $((${SLURM_RESTART_COUNT:-0} + 1)): ${launch[*]} ${command[*]}"
+  at_say "${command[*]}"
   at_run_and_wait "${launch[@]}" "${command[@]}"
   code=$?
-  if [ $code = 75 ] && [ "$at_signal" = USR1 ]; then
+  if [ $code = 75 ] && at_is_time_up; then
     at_requeue "$run" "$before"
   elif [ $code = 75 ]; then
     at_say "saved; to go on, submit it again with the same run folder $run"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The matrix product through OpenBLAS, whose kernels follow the processor as ours do. */
+/* The matrix product through OpenBLAS, whose kernels follow the processor as ours do; and of inputs rounded to bf16. */
 #include <cblas.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/ref/ref.h"
 #include "kernels/simd/slots.h"
 
@@ -40,5 +41,66 @@ void at_blas_matmul(const at_kcall *call) {
   for (int64_t i = 0; i < batch; i++) {
     cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
                 1.0f, a + i * stride_a, lda, b + i * stride_b, ldb, 0.0f, c + i * m * n, (int)n);
+  }
+}
+
+/* --- inputs in bf16 -------------------------------------------------------------------------------------------------- */
+
+static void round_rows(int64_t rows, int64_t columns, const float *from, int64_t step, float *to) {
+  for (int64_t i = 0; i < rows; i++, from += step, to += columns) {
+    for (int64_t j = 0; j < columns; j++) {
+      to[j] = at_bf16_round(from[j]);
+    }
+  }
+}
+
+/* A rounded block of op(X): `rows` by `columns` from (i, j), X with `ld` columns.  It lies as X does. */
+static void round_block(int transposed, const float *x, int64_t ld, int64_t i, int64_t j, int64_t rows, int64_t columns,
+                        float *to) {
+  if (transposed) {
+    round_rows(columns, rows, x + j * ld + i, ld, to);
+  } else {
+    round_rows(rows, columns, x + i * ld + j, ld, to);
+  }
+}
+
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* C = A B by blocks, of which each is rounded into scratch as it is wanted. */
+static void product_bf16(int64_t m, int64_t n, int64_t k, int ta, int tb, const float *a, const float *b, float *c,
+                         float *scratch) {
+  float *block_b = scratch, *block_a = scratch + at_bf16_block(n, AT_BF16_COLUMNS) * at_bf16_block(k, AT_BF16_DEPTH);
+  for (int64_t j = 0; j < n; j += AT_BF16_COLUMNS) {
+    const int64_t nj = least(n - j, AT_BF16_COLUMNS);
+    for (int64_t p = 0; p < k; p += AT_BF16_DEPTH) {
+      const int64_t kp = least(k - p, AT_BF16_DEPTH);
+      round_block(tb, b, tb ? k : n, p, j, kp, nj, block_b);
+      for (int64_t i = 0; i < m; i += AT_BF16_ROWS) {
+        const int64_t mi = least(m - i, AT_BF16_ROWS);
+        round_block(ta, a, ta ? m : k, i, p, mi, kp, block_a);
+        cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)mi, (int)nj,
+                    (int)kp, 1.0f, block_a, (int)(ta ? mi : kp), block_b, (int)(tb ? kp : nj), p > 0 ? 1.0f : 0.0f,
+                    c + i * n + j, (int)n);
+      }
+    }
+  }
+}
+
+void at_blas_matmul_bf16(const at_kcall *call) {
+  const int64_t *d = call->dim, m = d[1], n = d[2], k = d[3];
+  const float *a = call->in[0], *b = call->in[1];
+  float *c = call->out[0];
+  if (n > INT_MAX) { /* this BLAS counts in int */
+    at_ref_matmul_bf16_f32(call);
+    return;
+  }
+  if (k == 0) {
+    memset(c, 0, (size_t)(d[0] * m * n) * sizeof *c);
+    return;
+  }
+  for (int64_t i = 0; i < d[0]; i++, a += d[6], b += d[7], c += m * n) {
+    product_bf16(m, n, k, d[4] != 0, d[5] != 0, a, b, c, call->scratch);
   }
 }

@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum at_isa { AT_ISA_REF, AT_ISA_AVX2, AT_ISA_AVX512, AT_ISA_COUNT } at_isa;
+/* avx512bf16 differs from avx512 in products of bf16 alone. */
+typedef enum at_isa { AT_ISA_REF, AT_ISA_AVX2, AT_ISA_AVX512, AT_ISA_AVX512BF16, AT_ISA_COUNT } at_isa;
 
 enum { AT_KIN = 8, AT_KOUT = 4, AT_KDIM = 32, AT_KATTR = 4, AT_KND = 6 /* most dimensions of a strided slot */ };
 
@@ -63,6 +64,7 @@ typedef void (*at_kernel)(const at_kcall *k);
  * matmul                      C[b] = op(A[b]) op(B[b]); in: A, B; out: C [m][n]; dim: batch, m, n, k, ta, tb,
  *                             stride_a, stride_b (elements between batches, 0 to reuse).  ta: A is stored [k][m].
  *                             tb: B is stored [n][k].  k = 0 gives zeros.
+ * matmul_bf16                 the same with A and B rounded to bf16 (nearest even), products and sums in f32 or wider.  scratch
  * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows;
  *                             an id outside 0..rows-1 gives a row of zeros, and is skipped by embed_bwd
  * embed_bwd                   out[rows][d] = sum of dy rows by id; in: dy [n][d], ids; dim: n, d, rows.  Adds in
@@ -138,7 +140,7 @@ typedef void (*at_kernel)(const at_kcall *k);
   X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
   X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
-  X(matmul) X(embed) X(embed_bwd)                                                                                      \
+  X(matmul) X(matmul_bf16) X(embed) X(embed_bwd)                                                                                   \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd) \
   X(join) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                \
   X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
@@ -178,7 +180,7 @@ typedef struct at_vec {
 } at_vec;
 
 typedef struct at_kernels {
-  const char *isa_name; /* "ref", "avx2", "avx512" */
+  const char *isa_name; /* "ref", "avx2", "avx512", "avx512bf16" */
   at_isa isa;
   at_kernel f32[AT_K_COUNT];
   at_kernel f64[AT_K_COUNT]; /* reference versions */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How much scratch each slot needs, at the level that needs most. */
 #include "kernels/attention_scratch.h"
+#include "kernels/bf16.h"
 #include "kernels/conv_shape.h"
 #include "kernels/kernels.h"
 
@@ -19,6 +20,11 @@ static size_t attention_bwd_bytes(const int64_t *dim) {
   return larger(reference, at_attention_bwd_floats(dim[4]) * sizeof(float));
 }
 
+/* At most as many rows as the whole batch has. */
+static size_t matmul_bf16_bytes(const int64_t *dim) {
+  return at_bf16_bytes(dim[0] * dim[1], dim[2], dim[3]);
+}
+
 static size_t conv_bytes(at_kslot slot, const int64_t *dim) {
   const at_conv s = at_conv_parse(dim);
   return at_conv_floats(slot, &s) * sizeof(float);
@@ -30,6 +36,8 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
     return attention_bytes(dim);
   case AT_K_attention_bwd:
     return attention_bwd_bytes(dim);
+  case AT_K_matmul_bf16:
+    return matmul_bf16_bytes(dim);
   case AT_K_layernorm_bwd:
   case AT_K_rmsnorm_bwd:
     return 2 * (size_t)dim[1] * real_bytes; /* shares of dg and db of some rows */

@@ -14,7 +14,7 @@ static const char *const slot_names[AT_K_COUNT] = {
 };
 
 static const char *const isa_names[AT_ISA_COUNT] = {
-    [AT_ISA_REF] = "ref", [AT_ISA_AVX2] = "avx2", [AT_ISA_AVX512] = "avx512"};
+    [AT_ISA_REF] = "ref", [AT_ISA_AVX2] = "avx2", [AT_ISA_AVX512] = "avx512", [AT_ISA_AVX512BF16] = "avx512bf16"};
 
 const char *at_kernel_name(at_kslot slot) {
   return (int)slot >= 0 && slot < AT_K_COUNT ? slot_names[slot] : "?";
@@ -41,7 +41,7 @@ at_isa at_isa_detect(void) {
   }
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    return AT_ISA_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? AT_ISA_AVX512BF16 : AT_ISA_AVX512;
   }
   return AT_ISA_AVX2;
 }
@@ -72,6 +72,7 @@ void at_kernels_init(at_kernels *k, at_isa isa) {
   }
   at_blas_init();
   k->f32[AT_K_matmul] = at_blas_matmul;
+  k->f32[AT_K_matmul_bf16] = isa >= AT_ISA_AVX512BF16 ? at_avx512bf16_matmul_bf16 : at_blas_matmul_bf16;
   if (isa == AT_ISA_AVX2) {
     use_avx2(k);
   } else {

@@ -26,6 +26,8 @@ static const command commands[] = {
     {"table", "RUN [RUN ...]", "Losses of several runs side by side.", at_table_main},
     {"inspect", "FILE.h5", "What is in a file, as tables.", at_inspect_main},
     {"diff", "A B", "Compare two files or runs, tensor by tensor; exit code 1 at a difference.", at_diff_main},
+    {"bench", "WHAT [key=value ...]", "Measure this machine: `graph` times a training step by operation.",
+     at_bench_main},
     {"list", "", "Systems, methods, data sets.", list_main},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
@@ -42,7 +44,7 @@ static void print_usage(FILE *out) {
       out,
       "\n`atoll COMMAND --help` tells more.  Exit codes: 0 done, 1 states differ, 2 bad arguments or configuration, "
       "3 files,\n4 in use or does not fit, 5 memory, 6 MPI or HDF5, 7 numbers, 75 interrupted and saved (resume "
-      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512 pins the instruction set, ATOLL_THREADS the threads of a "
+      "it), 76 stalled.\nATOLL_ISA=ref|avx2|avx512|avx512bf16 pins the instruction set, ATOLL_THREADS the threads of a "
       "rank.\n");
 }
 

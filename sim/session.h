@@ -45,6 +45,9 @@ const at_system *at_system_at(int i);              /* NULL past the last */
 at_err at_system_main(at_session *s, const at_system *system, int argc, char **argv);
 /* `atoll resume RUN`. */
 at_err at_resume_main(at_session *s, int argc, char **argv);
+/* A system's keys at their defaults, and the struct they fill.  Whatever comes back, the caller frees *set with
+ * at_opts_destroy, then *cfg with at_free. */
+at_err at_config_create(const at_system *system, at_opts **set, void **cfg);
 /* The configuration that a YAML file holds; at_opts_destroy(*set), then at_free(*cfg).  Not collective. */
 at_err at_config_load(const at_system *system, const char *path, at_opts **set, void **cfg);
 /* The configuration that a file carries as its provenance: resolved YAML `text`, found in `name`.  Whatever comes back,

@@ -46,7 +46,7 @@ const at_system *at_system_find(const char *name) {
   return NULL;
 }
 
-static at_err build_options(const at_system *system, at_opts **set, void **cfg) {
+at_err at_config_create(const at_system *system, at_opts **set, void **cfg) {
   *set = NULL;
   AT_TRY(at_alloc(cfg, 1, system->cfg_bytes, "configuration"));
   AT_TRY(at_opts_create(set));
@@ -58,14 +58,14 @@ static at_err build_options(const at_system *system, at_opts **set, void **cfg) 
 }
 
 at_err at_config_load(const at_system *system, const char *path, at_opts **set, void **cfg) {
-  AT_TRY(build_options(system, set, cfg));
+  AT_TRY(at_config_create(system, set, cfg));
   return at_opts_load_file(*set, path);
 }
 
 at_err at_system_help(const at_system *system, FILE *out) {
   at_opts *set = NULL;
   void *cfg = NULL;
-  at_err err = build_options(system, &set, &cfg);
+  at_err err = at_config_create(system, &set, &cfg);
   if (err == AT_OK) {
     fprintf(out,
             "Usage: atoll %s CONFIG.yaml [key=value ...]\n\n%s\n\nRun it on several ranks with `mpirun -n RANKS atoll "
@@ -122,7 +122,7 @@ done:
 static at_err run_system(at_session *s, const at_system *system, int argc, char **argv, bool resume) {
   at_opts *set = NULL;
   void *cfg = NULL;
-  at_err err = build_options(system, &set, &cfg);
+  at_err err = at_config_create(system, &set, &cfg);
   if (err == AT_OK && at_comm_rank(s->world) == 0) {
     err = read_options(system, set, cfg, argc, argv);
   }
@@ -183,7 +183,7 @@ at_err at_config_parse(const char *name, const char *text, const at_system **sys
   if (*system == NULL) {
     return AT_FAIL(AT_ERR_FORMAT, "%s: its configuration names no system of this program", name);
   }
-  AT_TRY(build_options(*system, set, cfg));
+  AT_TRY(at_config_create(*system, set, cfg));
   AT_TRY(at_opts_load_text(*set, name, text, strlen(text)));
   AT_TRY(at_opts_check(*set));
   return (*system)->resolve(*set, *cfg);

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reference kernel: batched matrix product. */
+/* Reference kernels: batched matrix product, with inputs as they are and rounded to bf16. */
+#include "kernels/bf16.h"
 #include "kernels/ref/real.h"
 
 enum { COLUMNS = 64 }; /* of C summed together, so that B is read along its rows */
 
+static inline double input(real x, int rounded) {
+  return rounded ? (double)at_bf16_round((float)x) : (double)x;
+}
+
 /* C[m][n] = sum over k of A (strides ra, ca) and B (strides rb, cb), each sum in double in ascending k. */
 static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
-                    int64_t cb, real *c) {
+                    int64_t cb, real *c, int rounded) {
   for (int64_t i = 0; i < m; i++) {
     for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
       const int64_t width = n - j0 < COLUMNS ? n - j0 : COLUMNS;
       double sum[COLUMNS] = {0};
       for (int64_t p = 0; p < k; p++) {
-        const double x = (double)a[i * ra + p * ca];
+        const double x = input(a[i * ra + p * ca], rounded);
         const real *row = b + p * rb + j0 * cb;
         for (int64_t j = 0; j < width; j++) {
-          sum[j] += x * (double)row[j * cb];
+          sum[j] += x * input(row[j * cb], rounded);
         }
       }
       for (int64_t j = 0; j < width; j++) {
@@ -25,12 +30,20 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
   }
 }
 
-void AT_REF(matmul)(const at_kcall *call) {
+static inline void batch(const at_kcall *call, int rounded) {
   const int64_t *d = call->dim, m = d[1], n = d[2], k = d[3];
   const int ta = d[4] != 0, tb = d[5] != 0;
   const real *a = call->in[0], *b = call->in[1];
   real *c = call->out[0];
   for (int64_t i = 0; i < d[0]; i++, a += d[6], b += d[7], c += m * n) {
-    product(m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c);
+    product(m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c, rounded);
   }
+}
+
+void AT_REF(matmul)(const at_kcall *call) {
+  batch(call, 0);
+}
+
+void AT_REF(matmul_bf16)(const at_kcall *call) {
+  batch(call, 1);
 }

@@ -34,8 +34,12 @@ static const at_opt model_rows[] = {
     AT_OPT_ENUM(T, mlp, "model.mlp", "gelu", mlp_names, "Two-matrix GELU or three-matrix SwiGLU."),
     AT_OPT_ENUM(T, positions, "model.positions", "learned", position_names, "Learned table or rotary positions."),
     AT_OPT_F64(T, rope_base, "model.rope_base", "10000", 2, 1e9, "", "Base of the rotary angles."),
+    AT_OPT_ENUM(T, precision, "model.precision", "f32", at_precision_names,
+                "What matrix products read: f32, or bf16 (rounded; sums, weights and everything else stay f32)."),
     AT_OPT_BOOL(T, tied, "model.tied", "true", "The output layer is the embedding table."),
     AT_OPT_BOOL(T, bias, "model.bias", "false", "Linear layers have a bias."),
+    AT_OPT_BOOL(T, recompute, "model.recompute", "false",
+                "Compute activations inside blocks again for the gradient: the same numbers, less memory, more time."),
 };
 static const at_opt fed_rows[] = {
     AT_OPT_INT(T, clients, "fed.clients", "0", 0, 1e9, "clients", "Clients in the federation; 0: one per silo."),
@@ -151,8 +155,10 @@ at_gpt at_photon_model(const at_photon_cfg *c, int64_t vocab) {
                   .norm = c->norm,
                   .mlp = c->mlp,
                   .pos = c->positions,
+                  .precision = c->precision,
                   .tied = c->tied,
                   .bias = c->bias,
+                  .recompute = c->recompute,
                   .rope_base = c->rope_base,
                   .norm_eps = 1e-5};
 }

@@ -25,10 +25,10 @@ typedef enum at_moment_policy { AT_MOMENTS_RESET, AT_MOMENTS_KEEP, AT_MOMENTS_AV
 
 typedef struct at_photon_cfg {
   at_run_cfg run;
-  int method, norm, mlp, positions, partition, moments, optimizer, outer_kind;
+  int method, norm, mlp, positions, precision, partition, moments, optimizer, outer_kind;
   /* model */
   int64_t width, layers, heads, kv_heads, hidden, context;
-  bool tied, bias;
+  bool tied, bias, recompute;
   double rope_base;
   /* federation */
   int64_t clients, per_round, rounds, quorum, max_failed_rounds;

@@ -14,11 +14,13 @@ static const char *const names[AT_FAULT_COUNT] = {
 
 /* Process state by nature: it mirrors the environment, and ends the process. */
 static long passages_left[AT_FAULT_COUNT]; /* 0: not armed */
+static int signal_number;
 
 void at_fault_init(int rank) {
   memset(passages_left, 0, sizeof passages_left);
   const char *spec = getenv("ATOLL_FAULT");
-  const char *only = getenv("ATOLL_FAULT_RANK");
+  const char *only = getenv("ATOLL_FAULT_RANK"), *number = getenv("ATOLL_FAULT_SIGNAL");
+  signal_number = number != NULL ? (int)strtol(number, NULL, 10) : SIGKILL;
   if (spec == NULL || (only != NULL && strtol(only, NULL, 10) != rank)) {
     return;
   }
@@ -33,6 +35,6 @@ void at_fault_init(int rank) {
 
 void at_fault_point(at_fault where) {
   if (passages_left[where] != 0 && --passages_left[where] == 0) {
-    raise(SIGKILL);
+    raise(signal_number);
   }
 }

@@ -2,7 +2,8 @@
 /* Named places where a test may kill the process, to prove that nothing is lost there.
  *
  * ATOLL_FAULT=name:n kills the calling process with SIGKILL at the n-th passage (from 1) of the point `name`;
- * ATOLL_FAULT_RANK=r limits it to one rank.  Unset, a point costs one branch. */
+ * ATOLL_FAULT_RANK=r limits it to one rank, ATOLL_FAULT_SIGNAL=s takes the signal of number s instead (15: SIGTERM).
+ * Unset, a point costs one branch. */
 #ifndef AT_BASE_FAULT_H
 #define AT_BASE_FAULT_H
 

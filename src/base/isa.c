@@ -16,7 +16,8 @@ static const struct {
 } names[AT_ISA_COUNT] = {
     [AT_ISA_REF] = {"Prescott", "SSE41"},
     [AT_ISA_AVX2] = {"Haswell", "AVX2"},
-    [AT_ISA_AVX512] = {"SkylakeX", "AVX512_CORE_BF16"},
+    [AT_ISA_AVX512] = {"SkylakeX", "AVX512_CORE_VNNI"},
+    [AT_ISA_AVX512BF16] = {"SkylakeX", "AVX512_CORE_BF16"},
 };
 
 static at_err read_isa(at_isa *out) {
@@ -27,7 +28,7 @@ static at_err read_isa(at_isa *out) {
     return AT_OK;
   }
   if (at_isa_from_name(name, out) != 0) {
-    return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: expected ref, avx2 or avx512", name);
+    return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: expected ref, avx2, avx512 or avx512bf16", name);
   }
   if (*out > best) {
     return AT_FAIL(AT_ERR_CONFIG, "ATOLL_ISA = %s: this processor supports %s at most; set it to that on all hosts",
@@ -64,6 +65,17 @@ static at_err set(const char *name, const char *value, bool *changed) {
   return AT_OK;
 }
 
+/* By its own path if it still has one: a process that was started as /proc/self/exe is listed as "exe". */
+static void execute_again(char **argv) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n > 0) {
+    path[n] = '\0';
+    execv(path, argv);
+  }
+  execv("/proc/self/exe", argv);
+}
+
 at_err at_isa_pin(char **argv, at_pin *out) {
   bool changed = false;
   char threads[16], self[24];
@@ -92,6 +104,6 @@ at_err at_isa_pin(char **argv, at_pin *out) {
     return AT_FAIL(AT_ERR_INTERNAL, "the environment that pins the instruction set does not survive exec");
   }
   AT_TRY(set(guard, self, &changed));
-  execv("/proc/self/exe", argv);
+  execute_again(argv);
   return AT_FAIL(AT_ERR_INTERNAL, "cannot execute this program again to pin its instruction set: %s", strerror(errno));
 }

@@ -14,7 +14,7 @@ typedef struct at_pin {
   int threads; /* per rank */
 } at_pin;
 
-/* Read ATOLL_ISA (ref, avx2, avx512; unset: the best that this processor has) and ATOLL_THREADS (1 .. 1024; unset: 1).  Where
+/* Read ATOLL_ISA (ref, avx2, avx512, avx512bf16; unset: the best that this processor has) and ATOLL_THREADS (1 .. 1024; unset: 1).  Where
  * the libraries' variables differ from what follows, set them and execute this program again with the same arguments:
  * call it first in main, before MPI_Init.  argv ends with NULL.  AT_ERR_CONFIG for a value that is unknown or that this
  * processor does not support; AT_ERR_INTERNAL if the program cannot be executed again. */

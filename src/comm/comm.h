@@ -48,7 +48,16 @@ const char *at_comm_phase_name(at_comm_phase phase);
 /* Tags of point-to-point messages: one list for the whole program. */
 typedef enum at_comm_tag { AT_TAG_GATHER = 1, AT_TAG_EXCHANGE, AT_TAG_TEST } at_comm_tag;
 
-typedef enum at_comm_type { AT_COMM_F32, AT_COMM_F64, AT_COMM_I64, AT_COMM_U64, AT_COMM_TYPE_COUNT } at_comm_type;
+typedef enum at_comm_type {
+  AT_COMM_F32,
+  AT_COMM_F64,
+  AT_COMM_I64,
+  AT_COMM_U64,
+  AT_COMM_I8,
+  AT_COMM_I16,
+  AT_COMM_I32,
+  AT_COMM_TYPE_COUNT
+} at_comm_type;
 typedef enum at_comm_op { AT_COMM_SUM, AT_COMM_MAX, AT_COMM_MIN, AT_COMM_OP_COUNT } at_comm_op;
 
 /* Start MPI (thread level: funneled) and wrap its world.  argc, argv as main's; may be changed by MPI.

@@ -6,7 +6,8 @@
 #include "src/comm/comm_internal.h"
 
 MPI_Datatype at_comm_mpi_type(at_comm_type t, int64_t *bytes) {
-  *bytes = t == AT_COMM_F32 ? 4 : 8;
+  static const int64_t width[AT_COMM_TYPE_COUNT] = {4, 8, 8, 8, 1, 2, 4};
+  *bytes = width[t];
   switch (t) {
   case AT_COMM_F32:
     return MPI_FLOAT;
@@ -16,6 +17,12 @@ MPI_Datatype at_comm_mpi_type(at_comm_type t, int64_t *bytes) {
     return MPI_INT64_T;
   case AT_COMM_U64:
     return MPI_UINT64_T;
+  case AT_COMM_I8:
+    return MPI_INT8_T;
+  case AT_COMM_I16:
+    return MPI_INT16_T;
+  case AT_COMM_I32:
+    return MPI_INT32_T;
   default:
     return MPI_DATATYPE_NULL;
   }

@@ -9,10 +9,11 @@
 /* One backward sweep.  Arrays are indexed by the values that exist when the sweep begins. */
 typedef struct sweep {
   at_graph *g;
-  int n_value;
-  bool *need;  /* depends on a wrt value */
-  bool *stop;  /* is a wrt value whose cotangent is wanted, not passed on */
-  at_val *acc; /* cotangent so far */
+  int n_value, n_node;
+  bool *need;   /* depends on a wrt value */
+  bool *stop;   /* is a wrt value whose cotangent is wanted, not passed on */
+  at_val *acc;  /* cotangent so far */
+  at_val *twin; /* of a value in a marked block: its recomputation, once the block was reached; AT_NONE before */
 } sweep;
 
 static void accumulate(sweep *s, at_val v, at_val cot) {
@@ -90,6 +91,46 @@ static at_err through_decomposition(at_graph *g, const at_node *n, const at_val 
   return AT_OK;
 }
 
+/* Build the marked block that `node` is in again; its twins are what the derivative reads. */
+static at_err recompute_block(sweep *s, int node, int last) {
+  at_graph *g = s->g;
+  int block = g->node[node].block, copy = ++g->n_copies;
+  for (int i = 0; i <= last; i++) {
+    at_node n = g->node[i]; /* a copy: new nodes may move the array */
+    at_val in[AT_KIN];
+    if (n.block != block) {
+      continue;
+    }
+    for (int k = 0; k < n.n_in; k++) {
+      at_val twin = s->twin[n.in[k]];
+      in[k] = twin != AT_NONE && g->node[g->value[n.in[k]].node].block == block ? twin : n.in[k];
+    }
+    at_val out = at_graph_copy(g, &n, in, copy);
+    for (int j = 0; out != AT_NONE && j < n.n_out; j++) {
+      s->twin[n.out + j] = out + j;
+    }
+  }
+  return g->status;
+}
+
+/* The node as its derivative should see it: in a marked block, the recomputed one. */
+static at_err seen_by_derivative(sweep *s, int node, at_node *n) {
+  int block = n->block;
+  if (block == 0) {
+    return AT_OK;
+  }
+  if (s->twin[n->out] == AT_NONE) {
+    AT_TRY(recompute_block(s, node, s->n_node - 1));
+  }
+  n->out = s->twin[n->out];
+  for (int k = 0; k < n->n_in; k++) {
+    if (s->g->node[s->g->value[n->in[k]].node].block == block) {
+      n->in[k] = s->twin[n->in[k]];
+    }
+  }
+  return AT_OK;
+}
+
 static at_err backward(sweep *s, int node) {
   at_node n = s->g->node[node]; /* a copy: new nodes may move the array */
   const at_op_row *row = at_op_get(n.op);
@@ -109,10 +150,12 @@ static at_err backward(sweep *s, int node) {
   for (int i = 0; i < AT_KIN; i++) {
     din[i] = AT_NONE;
   }
+  at_node seen = n;
+  AT_TRY(seen_by_derivative(s, node, &seen));
   if (row->vjp != NULL) {
-    row->vjp(s->g, &n, dout, din);
+    row->vjp(s->g, &seen, dout, din);
   } else if (row->forward != AT_OP_leaf) {
-    AT_TRY(through_decomposition(s->g, &n, dout, din));
+    AT_TRY(through_decomposition(s->g, &seen, dout, din));
   }
   for (int i = 0; i < n.n_in; i++) {
     if (s->need[n.in[i]]) {
@@ -140,17 +183,19 @@ at_err at_graph_sweep(at_graph *g, const at_val *out, const at_val *cot, int n_o
                       bool through, at_val *grad) {
   AT_TRY(g->status);
   at_err err = AT_OK;
-  sweep s = {.g = g, .n_value = g->n_value};
-  int last = g->n_node - 1;
+  sweep s = {.g = g, .n_value = g->n_value, .n_node = g->n_node};
+  int block = g->block;
+  g->block = 0; /* derivatives belong to no block */
   AT_TRY_TO(err, done, at_alloc(&s.need, (size_t)s.n_value, sizeof *s.need, "differentiation marks"));
   AT_TRY_TO(err, done, at_alloc(&s.stop, (size_t)s.n_value, sizeof *s.stop, "differentiation marks"));
   AT_TRY_TO(err, done, at_alloc(&s.acc, (size_t)s.n_value, sizeof *s.acc, "cotangents"));
+  AT_TRY_TO(err, done, at_alloc(&s.twin, (size_t)s.n_value, sizeof *s.twin, "recomputed values"));
   for (int v = 0; v < s.n_value; v++) {
-    s.acc[v] = AT_NONE;
+    s.acc[v] = s.twin[v] = AT_NONE;
   }
   mark_needed(&s, wrt, n_wrt, through);
   AT_TRY_TO(err, done, seed(&s, out, cot, n_out));
-  for (int i = last; i >= 0; i--) {
+  for (int i = s.n_node - 1; i >= 0; i--) {
     if (g->node[i].op != AT_OP_leaf) {
       AT_TRY_TO(err, done, backward(&s, i));
     }
@@ -162,6 +207,8 @@ done:
   at_free(s.need);
   at_free(s.stop);
   at_free(s.acc);
+  at_free(s.twin);
+  g->block = block;
   return err == AT_OK ? AT_OK : (at_graph_fail(g, err), err);
 }
 

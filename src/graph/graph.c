@@ -81,6 +81,12 @@ at_dtype at_graph_real(const at_graph *g) {
   return g->real;
 }
 
+const char *const at_precision_names[] = {"f32", "bf16", NULL};
+
+void at_graph_set_precision(at_graph *g, at_precision p) {
+  g->precision = p;
+}
+
 at_shape at_graph_shape(const at_graph *g, at_val v) {
   return v < 0 ? AT_SCALAR : g->value[v].shape;
 }
@@ -103,7 +109,11 @@ static uint64_t node_hash(const at_node *n) {
   const struct {
     const void *p;
     size_t bytes;
-  } part[] = {{&n->op, sizeof n->op}, {n->in, sizeof n->in}, {n->i, sizeof n->i}, {n->f, sizeof n->f}};
+  } part[] = {{&n->op, sizeof n->op},
+              {n->in, sizeof n->in},
+              {n->i, sizeof n->i},
+              {n->f, sizeof n->f},
+              {&n->copy, sizeof n->copy}};
   for (size_t k = 0; k < sizeof part / sizeof part[0]; k++) {
     const unsigned char *p = part[k].p;
     for (size_t j = 0; j < part[k].bytes; j++) {
@@ -114,7 +124,7 @@ static uint64_t node_hash(const at_node *n) {
 }
 
 static bool node_same(const at_node *a, const at_node *b) {
-  return a->op == b->op && a->n_in == b->n_in && memcmp(a->in, b->in, sizeof a->in) == 0 &&
+  return a->op == b->op && a->n_in == b->n_in && a->copy == b->copy && memcmp(a->in, b->in, sizeof a->in) == 0 &&
          memcmp(a->i, b->i, sizeof a->i) == 0 && memcmp(a->f, b->f, sizeof a->f) == 0;
 }
 
@@ -200,6 +210,17 @@ static at_err append(at_graph *g, at_node *n) {
   return AT_OK;
 }
 
+/* Find the node or append it. */
+static at_val intern(at_graph *g, at_node *n) {
+  int32_t *slot = NULL;
+  at_err e = table_slot(g, n, &slot);
+  if (e == AT_OK && *slot == 0) {
+    e = append(g, n);
+    *slot = e == AT_OK ? g->n_node : 0;
+  }
+  return e == AT_OK ? g->node[*slot - 1].out : at_graph_fail(g, e);
+}
+
 at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const int64_t *i, int n_i, const double *f,
                      int n_f) {
   if (g->status != AT_OK) {
@@ -209,6 +230,7 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
   memset(&n, 0, sizeof n); /* padding too: nodes are compared as bytes */
   n.op = op;
   n.n_in = n_in;
+  n.block = g->block;
   for (int k = 0; k < AT_KIN; k++) {
     n.in[k] = k < n_in ? in[k] : AT_NONE;
     if (k < n_in && in[k] == AT_NONE) {
@@ -217,13 +239,26 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
   }
   memcpy(n.i, i ? i : (const int64_t[]){0}, (size_t)n_i * sizeof *i);
   memcpy(n.f, f ? f : (const double[]){0}, (size_t)n_f * sizeof *f);
-  int32_t *slot;
-  at_err e = table_slot(g, &n, &slot);
-  if (e == AT_OK && *slot == 0) {
-    e = append(g, &n);
-    *slot = e == AT_OK ? g->n_node : 0;
+  return intern(g, &n);
+}
+
+at_val at_graph_copy(at_graph *g, const at_node *n, const at_val *in, int copy) {
+  if (g->status != AT_OK) {
+    return AT_NONE;
   }
-  return e == AT_OK ? g->node[*slot - 1].out : at_graph_fail(g, e);
+  at_node twin = *n;
+  memcpy(twin.in, in, (size_t)n->n_in * sizeof *in);
+  twin.block = 0;
+  twin.copy = copy;
+  return intern(g, &twin);
+}
+
+void at_graph_begin_block(at_graph *g) {
+  g->block = ++g->n_blocks;
+}
+
+void at_graph_end_block(at_graph *g) {
+  g->block = 0;
 }
 
 at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in) {
@@ -323,7 +358,7 @@ at_val at_graph_const(at_graph *g, double value, at_shape shape) {
     return AT_NONE;
   }
   at_node n = leaf_node(shape, value);
-  int32_t *slot;
+  int32_t *slot = NULL;
   at_err e = table_slot(g, &n, &slot);
   if (e != AT_OK) {
     return at_graph_fail(g, e);

@@ -41,6 +41,13 @@ at_dtype at_graph_real(const at_graph *g);
 at_shape at_graph_shape(const at_graph *g, at_val v);
 int at_graph_node_count(const at_graph *g);
 
+/* What matrix products read of their inputs: all of them, or their upper halves (bf16, rounded to nearest even), with sums in f32;
+ * everything else is f32, as are the values between. */
+typedef enum at_precision { AT_PRECISION_F32, AT_PRECISION_BF16 } at_precision;
+extern const char *const at_precision_names[]; /* "f32", "bf16", NULL */
+/* For all programs compiled later.  Graphs of AT_F64 take no notice. */
+void at_graph_set_precision(at_graph *g, at_precision p);
+
 /* --- leaves --------------------------------------------------------------------------------------------------- */
 
 /* How a parameter starts. */
@@ -78,6 +85,11 @@ at_val at_graph_param(at_graph *g, const char *name, at_shape shape, at_init ini
 at_val at_graph_state(at_graph *g, const char *name, at_shape shape, at_init init);
 /* A constant tensor with every element `value`. */
 at_val at_graph_const(at_graph *g, double value, at_shape shape);
+
+/* Nodes built between the two are a block whose values are not kept for differentiation but computed again when it needs
+ * them, from the values that enter the block (Chen et al. 2016): less memory, one more forward pass.  Blocks do not nest. */
+void at_graph_begin_block(at_graph *g);
+void at_graph_end_block(at_graph *g);
 
 const at_layout *at_graph_params(const at_graph *g); /* borrowed */
 const at_layout *at_graph_states(const at_graph *g);
@@ -133,7 +145,16 @@ typedef struct at_program_stats {
   double flops; /* multiply and add counted apart; causal attention counted half */
 } at_program_stats;
 at_program_stats at_program_get_stats(const at_program *p);
-/* A table, one row per kind of kernel: name, calls, FLOPs. */
-void at_program_print(const at_program *p, FILE *out);
+
+/* Time by kind of operation, over the calls of one or more runs. */
+typedef struct at_profile {
+  const char *name;   /* NULL: not in the program */
+  int calls, chained; /* chained: of these, in element-wise chains */
+  double seconds, flops;
+  double bytes; /* of inputs and outputs, each counted once */
+} at_profile;
+int at_profile_rows(void); /* how many rows a profile has: one per operation */
+/* As at_program_run, and add to rows[at_profile_rows()] what each operation took by the clock now_s. */
+void at_program_profile(const at_program *p, const at_bind *b, double (*now_s)(void), at_profile *rows);
 
 #endif

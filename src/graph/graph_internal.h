@@ -36,6 +36,8 @@ typedef struct at_node {
   at_val in[AT_KIN], out;
   int64_t i[AT_NATTR_I]; /* integer attributes; meaning by operation */
   double f[AT_NATTR_F];
+  int block; /* marked block it was built in; 0: none */
+  int copy;  /* of which recomputation it is; 0: the original.  Copies are not merged with originals. */
 } at_node;
 
 typedef enum at_leaf_kind { AT_LEAF_NOT, AT_LEAF_INPUT, AT_LEAF_PARAM, AT_LEAF_STATE, AT_LEAF_CONST } at_leaf_kind;
@@ -52,7 +54,8 @@ typedef struct at_value {
 typedef struct at_op_row {
   const char *name;
   int n_in, n_out;
-  int kslot; /* at_kslot, or -1: no kernel (leaf; or the output is the first input's bytes, as in reshape) */
+  int kslot;      /* at_kslot, or -1: no kernel (leaf; or the output is the first input's bytes, as in reshape) */
+  int kslot_bf16; /* the kernel at precision bf16, with the same arguments; 0: no other */
   /* Types: bit k of i32_in (i32_out) is set where input (output) k is i32; all others are the graph's real type.  `moves`:
    * takes both types, and the output has the type of input 0. */
   unsigned i32_in, i32_out;
@@ -79,9 +82,12 @@ typedef struct at_op_row {
 } at_op_row;
 
 const at_op_row *at_op_get(at_op op);
+/* The kernel slot of an operation that has one. */
+at_kslot at_op_slot(const at_graph *g, at_op op);
 
 struct at_graph {
   at_dtype real;
+  at_precision precision;
   at_err status;
   int n_node, cap_node, n_value, cap_value, n_input;
   at_node *node;
@@ -91,6 +97,8 @@ struct at_graph {
   at_val *param_value; /* by parameter number */
   int32_t *table;      /* hash of nodes: node + 1, or 0 */
   int table_size;      /* a power of two */
+  int block, n_blocks; /* the marked block being built, or 0; how many there are */
+  int n_copies;        /* recomputations so far */
 };
 
 /* Append (or find) a node; fills out and the outputs' values.  Returns its first output, or AT_NONE. */
@@ -98,6 +106,8 @@ at_val at_graph_node(at_graph *g, at_op op, const at_val *in, int n_in, const in
                      int n_f);
 /* As above when another operation stands for the same inputs with no attributes. */
 at_val at_graph_node0(at_graph *g, at_op op, const at_val *in, int n_in);
+/* Node `n` again on other inputs, as part of recomputation `copy` (from 1).  Returns its first output, or AT_NONE. */
+at_val at_graph_copy(at_graph *g, const at_node *n, const at_val *in, int copy);
 /* A value that equals no other, to differentiate with respect to where the result does not depend on it (which is linear in
  * it): reading it gives NaN. */
 at_val at_graph_fresh(at_graph *g, at_shape shape);

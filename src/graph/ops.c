@@ -14,3 +14,9 @@ const at_op_row *at_op_get(at_op op) {
   };
   return table[op];
 }
+
+at_kslot at_op_slot(const at_graph *g, at_op op) {
+  const at_op_row *row = at_op_get(op);
+  const bool bf16 = g->precision == AT_PRECISION_BF16 && g->real == AT_F32 && row->kslot_bf16 != 0;
+  return (at_kslot)(bf16 ? row->kslot_bf16 : row->kslot);
+}

@@ -144,6 +144,18 @@ static void place_outputs(planner *w, const at_output *outs, int n_outs) {
 
 /* --- the arena -------------------------------------------------------------------------------------------------------- */
 
+static int chain_first(const planner *w, int step) {
+  while (step > 0 && w->p->chain[step - 1] == w->p->chain[step]) {
+    step--;
+  }
+  return step;
+}
+
+/* The steps of a chain take turns block by block, so what is in use at one of them is in use at all. */
+static int chain_last(const planner *w, int step) {
+  return step < w->p->n_step ? w->p->chain[step] : step;
+}
+
 static int new_piece(planner *w, int64_t bytes, int first, int last) {
   w->piece[w->n_piece] = (piece){.bytes = padded(bytes), .first = first, .last = last};
   return w->n_piece++;
@@ -154,7 +166,8 @@ static bool can_overlay(const planner *w, const at_node *n, int k, int step) {
   const at_graph *g = w->g;
   at_val r = w->root[n->in[k]];
   if (w->bound[r] || w->bound[n->out] || w->last[r] != step || w->piece_of[r] < 0 ||
-      !at_shape_equal(at_in_shape(g, n, k), g->value[n->out].shape) || g->value[n->in[k]].dtype != g->real) {
+      w->p->local[r] != w->p->local[n->out] || !at_shape_equal(at_in_shape(g, n, k), g->value[n->out].shape) ||
+      g->value[n->in[k]].dtype != g->real) {
     return false;
   }
   for (int i = 0; i < n->n_in; i++) {
@@ -171,19 +184,27 @@ static void place_output_value(planner *w, const at_node *n, int j, int step) {
     return;
   }
   int last = w->last[v] < step ? step : w->last[v];
+  bool local = w->p->chain[step] > step && w->last[v] > step && last <= w->p->chain[step];
+  w->p->local[v] = local;
+  last = local ? last : chain_last(w, last);
   const at_op_row *row = at_op_get(n->op);
   if (j == 0 && row->in_place) {
     bool commutes = n->op == AT_OP_add || n->op == AT_OP_mul;
     for (int k = 0; k < (commutes ? 2 : 1); k++) {
       if (can_overlay(w, n, k, step)) {
         w->piece_of[v] = w->piece_of[w->root[n->in[k]]];
-        w->piece[w->piece_of[v]].last = last;
+        piece *shared = &w->piece[w->piece_of[v]];
+        shared->last = last > shared->last ? last : shared->last;
         w->p->swap[step] = k == 1;
         return;
       }
     }
   }
-  w->piece_of[v] = new_piece(w, value_bytes(w->g, v), step, last);
+  if (local) {
+    w->piece_of[v] = new_piece(w, AT_CHAIN_BLOCK * (int64_t)at_dtype_bytes(w->g->real), step, last);
+  } else {
+    w->piece_of[v] = new_piece(w, value_bytes(w->g, v), chain_first(w, step), last);
+  }
 }
 
 static int by_size(const void *a, const void *b) {
@@ -240,7 +261,7 @@ static size_t scratch_bytes(const planner *w, const at_node *n) {
   at_kcall k = {0};
   int64_t shift = 0;
   row->lower(w->g, n, &k, &shift);
-  return at_kernel_scratch((at_kslot)row->kslot, k.dim, at_dtype_bytes(w->g->real));
+  return at_kernel_scratch(at_op_slot(w->g, n->op), k.dim, at_dtype_bytes(w->g->real));
 }
 
 static at_err place_values(planner *w) {
@@ -269,6 +290,7 @@ static at_err place_values(planner *w) {
       p->place[r] = (at_place_ref){AT_BASE_ARENA, w->piece[w->piece_of[r]].offset};
     }
     p->place[v] = p->place[r]; /* roots come before what shares them */
+    p->local[v] = p->local[r];
   }
   for (int i = 0; err == AT_OK && i < p->n_copy; i++) {
     if (p->copy[i].from.base == AT_BASE_COUNT) {
@@ -284,6 +306,8 @@ static at_err allocate(planner *w, int n_outs) {
   at_plan *p = w->p;
   AT_TRY(at_alloc(&p->node, nodes, sizeof *p->node, "plan"));
   AT_TRY(at_alloc(&p->swap, nodes, sizeof *p->swap, "plan"));
+  AT_TRY(at_alloc(&p->chain, nodes, sizeof *p->chain, "plan"));
+  AT_TRY(at_alloc(&p->local, values, sizeof *p->local, "plan"));
   AT_TRY(at_alloc(&p->scratch, nodes, sizeof *p->scratch, "plan"));
   AT_TRY(at_alloc(&p->place, values, sizeof *p->place, "plan"));
   AT_TRY(at_alloc(&p->copy, (size_t)n_outs, sizeof *p->copy, "plan"));
@@ -302,6 +326,7 @@ at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_
   AT_TRY_TO(err, done, allocate(&w, n_outs));
   mark_live(&w, outs, n_outs);
   order_steps(&w);
+  at_plan_chains(g, p->node, p->n_step, p->chain);
   AT_TRY_TO(err, done, place_leaves(&w));
   place_outputs(&w, outs, n_outs);
   AT_TRY_TO(err, done, place_values(&w));
@@ -321,6 +346,8 @@ done:
 void at_plan_clear(at_plan *p) {
   at_free(p->node);
   at_free(p->swap);
+  at_free(p->chain);
+  at_free(p->local);
   at_free(p->scratch);
   at_free(p->place);
   at_free(p->copy);

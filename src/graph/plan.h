@@ -33,11 +33,20 @@ typedef struct at_plan {
   int n_step, n_copy;
   int *node;             /* by step */
   bool *swap;            /* by step: exchange in[0] and in[1] (commutative, so that in-place applies) */
+  int *chain;            /* by step: the last step of the element-wise chain that it is in; itself if in none */
   at_place_ref *scratch; /* by step */
   at_place_ref *place;   /* by value of the graph */
+  bool *local;           /* by value: only lives inside a chain, in a piece of AT_CHAIN_BLOCK elements */
   at_copy *copy;
   size_t arena_bytes, scratch_bytes, const_bytes;
 } at_plan;
+
+/* A chain of element-wise steps runs block by block, so that what passes between its steps stays in the first-level
+ * cache; bits do not change.  Elements of a block; chains are of more elements than that. */
+enum { AT_CHAIN_BLOCK = 2048 };
+
+/* chain[n_step] as above for the steps node[n_step] of g. */
+void at_plan_chains(const at_graph *g, const int *node, int n_step, int *chain);
 
 at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs);
 void at_plan_clear(at_plan *p);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "src/base/alloc.h"
-#include "src/graph/graph_internal.h"
+#include "src/graph/op_rows.h"
 #include "src/graph/plan.h"
 
 typedef struct step {
@@ -11,8 +11,13 @@ typedef struct step {
   at_kcall call; /* dim and attr are final; pointers are resolved at each run */
   int n_in, n_out;
   at_place_ref in[AT_KIN], out[AT_KOUT], scratch;
+  int chain; /* steps of the element-wise chain that begins here; 1: none */
+  bool flat; /* in a chain: the kernel counts elements in dim[0], otherwise it takes shape and strides */
+  bool scalar[AT_KIN];
+  int64_t count;                        /* elements of the output */
+  size_t in_stride[AT_KIN], out_stride; /* in a chain: bytes from one element to the next; 0: the same again */
   at_op op;
-  double flops;
+  double flops, bytes;
 } step;
 
 struct at_program {
@@ -22,6 +27,27 @@ struct at_program {
   void *constants;
   at_program_stats stats;
 };
+
+static double moved_bytes(const at_graph *g, const at_node *n) {
+  double bytes = 0;
+  for (int k = 0; k < n->n_in + n->n_out; k++) {
+    const at_value *v = &g->value[k < n->n_in ? n->in[k] : n->out + k - n->n_in];
+    bytes += (double)at_shape_count(v->shape) * (double)at_dtype_bytes(v->dtype);
+  }
+  return bytes;
+}
+
+/* How the step's pointers advance when it runs block by block. */
+static void lower_chained(step *s, const at_graph *g, const at_node *n, const at_plan *plan) {
+  size_t real = at_dtype_bytes(g->real);
+  s->flat = at_op_get(n->op)->lower == at_lower_unary;
+  for (int k = 0; k < n->n_in; k++) {
+    s->scalar[k] = at_shape_count(g->value[n->in[k]].shape) == 1;
+    s->in_stride[k] = s->scalar[k] || plan->local[n->in[k]] ? 0 : real;
+  }
+  s->count = at_shape_count(g->value[n->out].shape);
+  s->out_stride = plan->local[n->out] ? 0 : real;
+}
 
 static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at_plan *plan, int index) {
   const at_node *n = &g->node[plan->node[index]];
@@ -35,7 +61,8 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   s->op = n->op;
   /* Four bytes are four bytes: what only moves elements moves i32 with its f32 kernel. */
   at_dtype type = row->moves ? g->value[m.in[0]].dtype : g->real;
-  s->run = type == AT_F64 ? k->f64[row->kslot] : k->f32[row->kslot];
+  at_kslot slot = at_op_slot(g, n->op);
+  s->run = type == AT_F64 ? k->f64[slot] : k->f32[slot];
   s->n_in = m.n_in;
   s->n_out = m.n_out;
   row->lower(g, &m, &s->call, &shift);
@@ -48,6 +75,9 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   }
   s->scratch = plan->scratch[index];
   s->flops = row->flops ? row->flops(g, n) : 0;
+  s->bytes = moved_bytes(g, &m);
+  s->chain = index > 0 && plan->chain[index - 1] == plan->chain[index] ? 1 : plan->chain[index] - index + 1;
+  lower_chained(s, g, &m, plan);
 }
 
 static void fill_constants(const at_graph *g, const at_plan *plan, char *base) {
@@ -123,35 +153,58 @@ static inline void *resolve(char *const *base, at_place_ref r) {
   return base[r.base] + r.offset;
 }
 
-void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *context) {
-  char *base[AT_BASE_COUNT] = {[AT_BASE_PARAM] = (char *)b->param,
-                               [AT_BASE_STATE] = b->state,
-                               [AT_BASE_GRAD] = b->grad,
-                               [AT_BASE_ARENA] = b->arena,
-                               [AT_BASE_CONST] = p->constants};
+static void bind_buffers(const at_program *p, const at_bind *b, char **base) {
+  base[AT_BASE_NULL] = NULL;
+  base[AT_BASE_PARAM] = (char *)b->param;
+  base[AT_BASE_STATE] = b->state;
+  base[AT_BASE_GRAD] = b->grad;
+  base[AT_BASE_ARENA] = b->arena;
+  base[AT_BASE_CONST] = p->constants;
   for (int i = 0; i < AT_BIND_IN; i++) {
     base[AT_BASE_IN + i] = (char *)b->in[i];
   }
   for (int i = 0; i < AT_BIND_OUT; i++) {
     base[AT_BASE_OUT + i] = b->out[i];
   }
-  for (int i = 0; i < p->n_step; i++) {
-    const step *s = &p->step[i];
-    at_kcall call = s->call;
-    for (int k = 0; k < s->n_in; k++) {
-      call.in[k] = resolve(base, s->in[k]);
-    }
-    for (int k = 0; k < s->n_out; k++) {
-      call.out[k] = resolve(base, s->out[k]);
-    }
-    if (s->scratch.base != AT_BASE_NULL) {
-      call.scratch = resolve(base, s->scratch);
-    }
-    s->run(&call);
-    if (poll != NULL) {
-      poll(context);
+}
+
+static void run_step(const step *s, char *const *base) {
+  at_kcall call = s->call;
+  for (int k = 0; k < s->n_in; k++) {
+    call.in[k] = resolve(base, s->in[k]);
+  }
+  for (int k = 0; k < s->n_out; k++) {
+    call.out[k] = resolve(base, s->out[k]);
+  }
+  if (s->scratch.base != AT_BASE_NULL) {
+    call.scratch = resolve(base, s->scratch);
+  }
+  s->run(&call);
+}
+
+/* `count` elements from element `from` of an element-wise step. */
+static void run_block(const step *s, char *const *base, int64_t from, int64_t count) {
+  at_kcall call = {.attr = {s->call.attr[0], s->call.attr[1], s->call.attr[2], s->call.attr[3]}};
+  call.dim[0] = s->flat ? count : 1;
+  call.dim[1] = count;
+  for (int k = 0; k < s->n_in; k++) {
+    call.in[k] = (char *)resolve(base, s->in[k]) + (size_t)from * s->in_stride[k];
+    call.dim[2 + k] = s->scalar[k] ? 0 : 1;
+  }
+  call.out[0] = (char *)resolve(base, s->out[0]) + (size_t)from * s->out_stride;
+  s->run(&call);
+}
+
+static void run_chain(const step *s, char *const *base) {
+  for (int64_t from = 0; from < s->count; from += AT_CHAIN_BLOCK) {
+    int64_t left = s->count - from;
+    for (int i = 0; i < s->chain; i++) {
+      run_block(&s[i], base, from, left < AT_CHAIN_BLOCK ? left : AT_CHAIN_BLOCK);
     }
   }
+}
+
+static void copy_outputs(const at_program *p, char *const *base) {
   for (int i = 0; i < p->n_copy; i++) {
     const at_copy *c = &p->copy[i];
     if (c->from.base == AT_BASE_NULL) {
@@ -162,21 +215,51 @@ void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *c
   }
 }
 
-at_program_stats at_program_get_stats(const at_program *p) {
-  return p->stats;
-}
-
-void at_program_print(const at_program *p, FILE *out) {
-  fprintf(out, "%-16s %6s %12s\n", "kernel", "calls", "MFLOP");
-  for (int op = 0; op < AT_OP_COUNT; op++) {
-    int calls = 0;
-    double flops = 0;
-    for (int i = 0; i < p->n_step; i++) {
-      calls += p->step[i].op == (at_op)op;
-      flops += p->step[i].op == (at_op)op ? p->step[i].flops : 0;
+void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *context) {
+  char *base[AT_BASE_COUNT];
+  bind_buffers(p, b, base);
+  for (int i = 0; i < p->n_step; i += p->step[i].chain) {
+    if (p->step[i].chain > 1) {
+      run_chain(&p->step[i], base);
+    } else {
+      run_step(&p->step[i], base);
     }
-    if (calls > 0) {
-      fprintf(out, "%-16s %6d %12.3f\n", at_op_get((at_op)op)->name, calls, flops * 1e-6);
+    if (poll != NULL) {
+      poll(context);
     }
   }
+  copy_outputs(p, base);
+}
+
+void at_program_profile(const at_program *p, const at_bind *b, double (*now_s)(void), at_profile *rows) {
+  char *base[AT_BASE_COUNT];
+  bind_buffers(p, b, base);
+  for (int i = 0; i < p->n_step; i += p->step[i].chain) {
+    const step *s = &p->step[i];
+    double start = now_s();
+    if (s->chain > 1) {
+      run_chain(s, base);
+    } else {
+      run_step(s, base);
+    }
+    double each = (now_s() - start) / s->chain; /* a chain is timed as a whole */
+    for (int k = 0; k < s->chain; k++) {
+      at_profile *row = &rows[s[k].op];
+      row->name = at_op_get(s[k].op)->name;
+      row->calls++;
+      row->chained += s->chain > 1;
+      row->seconds += each;
+      row->flops += s[k].flops;
+      row->bytes += s[k].bytes;
+    }
+  }
+  copy_outputs(p, base);
+}
+
+int at_profile_rows(void) {
+  return AT_OP_COUNT;
+}
+
+at_program_stats at_program_get_stats(const at_program *p) {
+  return p->stats;
 }

@@ -39,7 +39,7 @@ static at_err copy_node(at_graph *g, int node, at_val *map, const bool *fixed) {
   if (!moved) {
     return AT_OK;
   }
-  at_val first = at_graph_node(g, n.op, n.in, n.n_in, n.i, AT_NATTR_I, n.f, AT_NATTR_F);
+  at_val first = at_graph_copy(g, &n, n.in, n.copy); /* a recomputation stays one */
   for (int j = 0; j < n.n_out && first != AT_NONE; j++) {
     map[n.out + j] = fixed[n.out + j] ? map[n.out + j] : first + j;
   }

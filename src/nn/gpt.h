@@ -9,7 +9,7 @@
 #ifndef AT_NN_GPT_H
 #define AT_NN_GPT_H
 
-#include "src/graph/graph.h"
+#include "src/nn/layers.h"
 
 typedef enum at_norm_kind { AT_NORM_LAYER, AT_NORM_RMS } at_norm_kind;
 typedef enum at_mlp_kind { AT_MLP_GELU, AT_MLP_SWIGLU } at_mlp_kind;
@@ -19,7 +19,9 @@ typedef struct at_gpt {
   int64_t vocab, context, width, hidden;
   int layers, heads, kv_heads;
   int norm, mlp, pos; /* at_norm_kind, at_mlp_kind, at_pos_kind */
+  int precision;      /* at_precision, of matrix products other than those inside attention */
   bool tied, bias;
+  bool recompute; /* keep only what enters each block; compute the rest again for the gradient */
   double rope_base, norm_eps;
 } at_gpt;
 
@@ -27,6 +29,11 @@ typedef struct at_gpt {
 at_err at_gpt_check(const at_gpt *c);
 /* tokens i32 [batch][t] with t <= context -> logits [batch * t][vocab].  Declares the parameters, so once per graph. */
 at_val at_gpt_logits(at_graph *g, const at_gpt *c, at_val tokens);
+/* The same in a scope.  Linear layers have the names above without ".weight"; the columns of attn.qkv are attn.q, attn.k and
+ * attn.v. */
+at_val at_gpt_build(at_scope *s, const at_gpt *c, at_val tokens);
+/* One block (names without "blocks.b.") on x [batch][t][width]. */
+at_val at_gpt_block(at_scope *s, const at_gpt *c, at_val x, bool causal);
 /* FLOPs of one trained token (forward and backward), causal attention counted half. */
 double at_gpt_train_flops(const at_gpt *c);
 

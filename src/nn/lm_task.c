@@ -125,6 +125,13 @@ double at_lm_task_grad(at_lm_task *t, const float *theta, const int32_t *tokens,
   return loss;
 }
 
+void at_lm_task_profile(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets,
+                        double (*now_s)(void), at_profile *rows) {
+  float loss;
+  at_bind b = {.param = theta, .grad = t->grad, .in = {tokens, targets}, .out = {&loss}, .arena = t->arena};
+  at_program_profile(t->train, &b, now_s, rows);
+}
+
 double at_lm_task_eval(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets) {
   float loss;
   at_bind b = {.param = theta, .in = {tokens, targets}, .out = {&loss}, .arena = t->arena};

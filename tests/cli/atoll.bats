@@ -63,7 +63,7 @@ refused() {
 @test "an instruction set that does not exist" {
   ATOLL_ISA=sse9 run "$ATOLL" list
   [ "$status" -eq 2 ]
-  [[ $output == *"expected ref, avx2 or avx512"* ]]
+  [[ $output == *"expected ref, avx2, avx512 or avx512bf16"* ]]
 }
 
 @test "the list names systems and data sets" {

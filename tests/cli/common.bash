@@ -3,6 +3,7 @@
 
 ATOLL=${ATOLL:-$BATS_TEST_DIRNAME/../../build/atoll}
 MPIRUN=${ATOLL_MPIRUN:-mpirun --allow-run-as-root --oversubscribe --bind-to none}
+ATOLL_PYTHON=${ATOLL_PYTHON:-python3}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # text FOLDER: writes FOLDER/{en,de,ru}, 30 documents each

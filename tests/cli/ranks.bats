@@ -35,7 +35,7 @@ same_on_ranks() {
 
 # python CODE: with h5py and numpy
 python() {
-  "${ATOLL_PYTHON:-python3}" -c "import h5py, numpy as np
+  "$ATOLL_PYTHON" -c "import h5py, numpy as np
 def theta(run, round):
     return h5py.File(f'{run}/checkpoints/{round:06d}.h5')['model/theta'][:]
 $1"

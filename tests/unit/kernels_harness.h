@@ -246,7 +246,7 @@ static inline void kt_test_all_levels_present(void **state) {
   for (int isa = (int)at_isa_detect() + 1; isa < AT_ISA_COUNT; isa++) {
     print_message("this processor has no %s: its kernels are not tested here\n", at_isa_name((at_isa)isa));
   }
-  if (at_isa_detect() != AT_ISA_AVX512) {
+  if ((int)at_isa_detect() != AT_ISA_COUNT - 1) {
     skip();
   }
 }

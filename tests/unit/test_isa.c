@@ -43,8 +43,8 @@ static int child(char **argv) {
 static void test_levels(void **state) {
   (void)state;
   char text[1024], want[256];
-  static const char *const cores[] = {"Prescott", "Haswell", "SkylakeX"};
-  static const char *const dnnl[] = {"SSE41", "AVX2", "AVX512_CORE_BF16"};
+  static const char *const cores[] = {"Prescott", "Haswell", "SkylakeX", "SkylakeX"};
+  static const char *const dnnl[] = {"SSE41", "AVX2", "AVX512_CORE_VNNI", "AVX512_CORE_BF16"};
   for (int isa = 0; isa <= (int)at_isa_detect(); isa++) {
     pinned_child(at_isa_name((at_isa)isa), "3", text, sizeof text);
     snprintf(want, sizeof want, "%s 3 %s %s child", at_isa_name((at_isa)isa), cores[isa], dnnl[isa]);
@@ -59,14 +59,14 @@ static void test_refusals(void **state) {
   (void)state;
   char text[1024];
   pinned_child("sse9", "1", text, sizeof text);
-  assert_non_null(strstr(text, "CONFIG: ATOLL_ISA = sse9: expected ref, avx2 or avx512"));
+  assert_non_null(strstr(text, "CONFIG: ATOLL_ISA = sse9: expected ref, avx2, avx512 or avx512bf16"));
   static const char *const bad[] = {"0", "two", "1x", "5000"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     pinned_child("ref", bad[i], text, sizeof text);
     assert_non_null(strstr(text, "CONFIG: ATOLL_THREADS"));
   }
-  if (at_isa_detect() < AT_ISA_AVX512) {
-    pinned_child("avx512", "1", text, sizeof text);
+  if (at_isa_detect() < AT_ISA_AVX512BF16) {
+    pinned_child("avx512bf16", "1", text, sizeof text);
     assert_non_null(strstr(text, "at most"));
   }
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Batched matrix products at every level, on shapes, transpositions and batch strides of all kinds. */
+/* Batched matrix products, of floats and of bf16, at every level, on shapes, transpositions and batch strides of all kinds. */
 #include "tests/unit/kernels_harness.h"
 
 static const struct shape {
   int64_t batch, m, n, k;
-} shapes[] = {{1, 1, 1, 1},     {1, 5, 7, 3},   {3, 4, 5, 6},     {2, 17, 1, 9},    {2, 1, 33, 8},
-              {1, 64, 48, 100}, {4, 7, 130, 2}, {2, 65, 31, 67},  {0, 3, 4, 5},     {2, 0, 4, 5},
-              {2, 3, 0, 5},     {2, 3, 4, 0},   {1, 20, 10, 784}, {1, 300, 200, 13}};
+} shapes[] = {{1, 1, 1, 1},     {1, 5, 7, 3},      {3, 4, 5, 6},     {2, 17, 1, 9},     {2, 1, 33, 8},
+              {1, 64, 48, 100}, {4, 7, 130, 2},    {2, 65, 31, 67},  {0, 3, 4, 5},      {2, 0, 4, 5},
+              {2, 3, 0, 5},     {2, 3, 4, 0},      {1, 20, 10, 784}, {1, 300, 200, 13}, {1, 29, 47, 515},
+              {1, 15, 16, 32},  {1, 270, 33, 258}, {1, 2, 1061, 5}};
+
+static const at_kslot slots[] = {AT_K_matmul, AT_K_matmul_bf16};
 
 /* Errors of a sum of k products grow at most with k ulp of its terms. */
 static void check(const kt_case *c) {
@@ -16,12 +19,12 @@ static void check(const kt_case *c) {
 static void test_shapes(void **state) {
   (void)state;
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-    for (int kind = 0; kind < 16; kind++) {
+    for (int kind = 0; kind < 32; kind++) {
       const struct shape *q = &shapes[s];
       const int64_t ta = kind & 1, tb = kind >> 1 & 1, a = q->m * q->k, b = q->k * q->n;
       const int64_t stride_a = kind & 4 ? 0 : a, stride_b = kind & 8 ? 0 : b; /* one operand for the whole batch */
       const int64_t last = q->batch > 0 ? q->batch - 1 : 0;
-      const kt_case c = {.slot = AT_K_matmul,
+      const kt_case c = {.slot = slots[kind >> 4],
                          .dim = {q->batch, q->m, q->n, q->k, ta, tb, stride_a, stride_b},
                          .in = {{KT_NORMAL, a + last * stride_a, 0, NULL}, {KT_NORMAL, b + last * stride_b, 0, NULL}},
                          .out = {q->batch * q->m * q->n}};
@@ -32,11 +35,13 @@ static void test_shapes(void **state) {
 
 static void test_gaps_between_batches(void **state) {
   (void)state;
-  const kt_case c = {.slot = AT_K_matmul,
-                     .dim = {3, 4, 5, 6, 0, 0, 30, 41},
-                     .in = {{KT_NORMAL, 60 + 24, 0, NULL}, {KT_NORMAL, 82 + 30, 0, NULL}},
-                     .out = {60}};
-  check(&c);
+  for (size_t s = 0; s < 2; s++) {
+    const kt_case c = {.slot = slots[s],
+                       .dim = {3, 4, 5, 6, 0, 0, 30, 41},
+                       .in = {{KT_NORMAL, 60 + 24, 0, NULL}, {KT_NORMAL, 82 + 30, 0, NULL}},
+                       .out = {60}};
+    check(&c);
+  }
 }
 
 /* The definition, by hand. */
@@ -63,11 +68,83 @@ static void test_first_principles(void **state) {
 static void test_nan_propagates(void **state) {
   (void)state;
   const double a[4] = {NAN, 0, 0, 1}, b[4] = {0, 0, 0, 0};
-  const kt_case c = {.slot = AT_K_matmul,
-                     .dim = {1, 2, 2, 2, 0, 0, 0, 0},
-                     .in = {{KT_GIVEN, 4, 0, a}, {KT_GIVEN, 4, 0, b}},
-                     .out = {4}};
-  kt_check_levels(&c, 1e-6);
+  for (size_t s = 0; s < 2; s++) {
+    const kt_case c = {.slot = slots[s],
+                       .dim = {1, 2, 2, 2, 0, 0, 0, 0},
+                       .in = {{KT_GIVEN, 4, 0, a}, {KT_GIVEN, 4, 0, b}},
+                       .out = {4}};
+    kt_check_levels(&c, 1e-6);
+  }
+}
+
+/* Times 1, what a product shows of an input is how it was rounded. */
+static void test_bf16_rounding(void **state) {
+  (void)state;
+  static const double one[1] = {1};
+  static const double x[][2] = {{1, 1},
+                                {1 + 0x1p-9, 1},
+                                {1 + 0x1p-8, 1}, /* a tie, to even */
+                                {1 + 0x1.8p-8, 1 + 0x1p-7},
+                                {1 + 0x3p-8, 1 + 0x1p-6}, /* a tie, to even */
+                                {-1 - 0x3p-8, -1 - 0x1p-6},
+                                {0x1.ffp+20, 0x1p+21},
+                                {0x1.23456p-100, 0x1.24p-100},
+                                {-0.0, 0},
+                                {INFINITY, INFINITY},
+                                {0x1.ffffp+127, INFINITY},
+                                {NAN, NAN}};
+  for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
+    for (int isa = AT_ISA_REF; isa <= (int)at_isa_detect(); isa++) {
+      at_kernels level;
+      at_kernels_init(&level, (at_isa)isa);
+      for (int side = 0; side < 2; side++) {
+        const kt_in in = {KT_GIVEN, 1, 0, x[i]}, other = {KT_GIVEN, 1, 0, one};
+        const kt_case c = {.slot = AT_K_matmul_bf16,
+                           .dim = {1, 1, 1, 1, 0, 0, 0, 0},
+                           .in = {side ? other : in, side ? in : other},
+                           .out = {1}};
+        kt_result r = kt_run(&c, level.f32[AT_K_matmul_bf16], 4, 0);
+        if (!(r.out[0][0] == x[i][1] || (isnan(r.out[0][0]) && isnan(x[i][1])))) {
+          fail_msg("%s: %a became %a, not %a", level.isa_name, x[i][0], r.out[0][0], x[i][1]);
+        }
+        kt_result_free(&r);
+      }
+    }
+  }
+}
+
+/* With instructions for bf16, an element's bits are the same in a product of its own row and column alone. */
+static void test_bf16_bits_stand_alone(void **state) {
+  (void)state;
+  if (at_isa_detect() < AT_ISA_AVX512BF16) {
+    skip();
+  }
+  enum { M = 141, N = 551, K = 1100 };
+  at_kernels level;
+  at_kernels_init(&level, AT_ISA_AVX512BF16);
+  const kt_case whole = {.slot = AT_K_matmul_bf16,
+                         .dim = {1, M, N, K, 0, 1, 0, 0},
+                         .in = {{KT_NORMAL, M * K, 0, NULL}, {KT_NORMAL, N * K, 0, NULL}},
+                         .out = {M * N}};
+  kt_result all = kt_run(&whole, level.f32[AT_K_matmul_bf16], 4, 0);
+  double *a = malloc(M * K * sizeof *a), *b = malloc(N * K * sizeof *b);
+  assert_true(a && b);
+  for (int64_t i = 0; i < N * K; i++) {
+    b[i] = kt_value(&whole.in[1], 1, i);
+    a[i < M * K ? i : 0] = kt_value(&whole.in[0], 0, i < M * K ? i : 0);
+  }
+  for (int64_t at = 0; at < M * N; at += 613) {
+    const kt_case one = {.slot = AT_K_matmul_bf16,
+                         .dim = {1, 1, 1, K, 0, 1, 0, 0},
+                         .in = {{KT_GIVEN, K, 0, a + at / N * K}, {KT_GIVEN, K, 0, b + at % N * K}},
+                         .out = {1}};
+    kt_result r = kt_run(&one, level.f32[AT_K_matmul_bf16], 4, 0);
+    assert_true(r.out[0][0] == all.out[0][at]);
+    kt_result_free(&r);
+  }
+  free(a);
+  free(b);
+  kt_result_free(&all);
 }
 
 int main(void) {
@@ -77,6 +154,8 @@ int main(void) {
       cmocka_unit_test(test_shapes),
       cmocka_unit_test(test_gaps_between_batches),
       cmocka_unit_test(test_nan_propagates),
+      cmocka_unit_test(test_bf16_rounding),
+      cmocka_unit_test(test_bf16_bits_stand_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
