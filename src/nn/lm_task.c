@@ -43,7 +43,6 @@ static at_err compile_train(at_lm_task *t, const at_kernels *k) {
   }
   outs[l->n] = (at_output){.value = loss, .slot = AT_SLOT_OUT};
   AT_TRY_TO(err, done, at_program_compile(&t->train, g, k, outs, l->n + 1));
-  AT_TRY_TO(err, done, at_alloc(&t->grad, (size_t)l->count, sizeof *t->grad, "gradient"));
 done:
   at_free(wrt);
   at_free(outs);
@@ -59,7 +58,7 @@ static at_err compile_eval(at_lm_task *t, const at_kernels *k) {
   return err;
 }
 
-at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
+at_err at_lm_task_measure(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
   *out = NULL;
   AT_TRY(at_gpt_check(c));
   at_lm_task *t;
@@ -72,11 +71,25 @@ at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_
   AT_TRY_TO(err, failed, compile_eval(t, k));
   size_t a = at_program_arena_bytes(t->train), b = at_program_arena_bytes(t->eval);
   t->arena_bytes = a > b ? a : b;
-  AT_TRY_TO(err, failed, at_alloc(&t->arena, t->arena_bytes, 1, "activation arena"));
   *out = t;
   return AT_OK;
 failed:
   at_lm_task_destroy(t);
+  return err;
+}
+
+static at_err allocate(at_lm_task *t) {
+  AT_TRY(at_alloc(&t->grad, (size_t)at_graph_params(t->graph)->count, sizeof *t->grad, "gradient"));
+  return at_alloc(&t->arena, t->arena_bytes, 1, "activation arena");
+}
+
+at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
+  AT_TRY(at_lm_task_measure(out, c, batch, eval_batch, k));
+  at_err err = allocate(*out);
+  if (err != AT_OK) {
+    at_lm_task_destroy(*out);
+    *out = NULL;
+  }
   return err;
 }
 
