@@ -17,7 +17,7 @@ static at_err load_split(at_dataset *d, int64_t silo, at_split split, at_tokens 
   }
   at_h5_desc desc;
   AT_TRY(at_dataset_describe(d, split, silo, token_field, &desc));
-  out->width = desc.type == AT_H5_U8 ? 1 : 4;
+  out->width = desc.type == AT_H5_U8 && at_dataset_vocab(d) <= 256 ? 1 : 4;
   if (out->width == 1) {
     return at_dataset_load_u8(d, split, silo, token_field, &out->n, (uint8_t **)&out->data);
   }
