@@ -29,9 +29,16 @@ static at_err read_tokenizer(at_dataset *d) {
   }
   AT_TRY(err);
   err = at_h5_get_attr_i64(d->file, "/", "vocab", &d->vocab);
+  if (err == AT_ERR_HDF5) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: its attribute vocab is not a number", at_h5_path(d->file));
+  }
   if (err == AT_ERR_FORMAT) {
     d->vocab = 0;
     err = AT_OK;
+  }
+  if (err == AT_OK && (d->vocab < 0 || d->vocab > INT32_MAX)) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: its attribute vocab = %lld is not from 0 to 2^31 - 1", at_h5_path(d->file),
+                   (long long)d->vocab);
   }
   return err;
 }
@@ -158,6 +165,11 @@ static at_err load(at_dataset *d, at_split split, int64_t client, const char *fi
   AT_TRY(at_h5_describe(d->file, path, &desc));
   if (desc.ndims != 1) {
     return AT_FAIL(AT_ERR_FORMAT, "%s: %s has %d dimensions; tokens have one", at_h5_path(d->file), path, desc.ndims);
+  }
+  bool is_integer;
+  AT_TRY(at_h5_is_integer(d->file, path, &is_integer));
+  if (!is_integer) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: %s does not hold integers; tokens are", at_h5_path(d->file), path);
   }
   AT_TRY(at_alloc(out, (size_t)desc.dims[0], (size_t)at_h5_type_bytes(type), "tokens"));
   desc.path = path;

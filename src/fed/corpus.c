@@ -18,7 +18,8 @@ static at_err load_split(at_dataset *d, int64_t silo, at_split split, at_tokens 
   }
   at_h5_desc desc;
   AT_TRY(at_dataset_describe(d, split, silo, token_field, &desc));
-  out->width = desc.type == AT_H5_U8 ? 1 : desc.type == AT_H5_U16 ? 2 : 4;
+  const int64_t vocab = at_dataset_vocab(d);
+  out->width = desc.type == AT_H5_U8 && vocab <= 1 << 8 ? 1 : desc.type == AT_H5_U16 && vocab <= 1 << 16 ? 2 : 4;
   if (out->width == 1) {
     return at_dataset_load_u8(d, split, silo, token_field, &out->n, (uint8_t **)&out->data);
   }

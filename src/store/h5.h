@@ -86,6 +86,8 @@ at_err at_h5_set_attr_i64(at_h5 *f, const char *object, const char *name, int64_
 bool at_h5_exists(at_h5 *f, const char *path);
 /* Type and shape of what is stored; units and description are not filled. */
 at_err at_h5_describe(at_h5 *f, const char *path, at_h5_desc *out);
+/* Its elements are integers, of whatever width and sign. */
+at_err at_h5_is_integer(at_h5 *f, const char *path, bool *is_integer);
 /* data <- the whole dataset.  Type and shape must be those of `d`, else AT_ERR_STATE (says both); nothing is
  * converted.  AT_ERR_FORMAT: its checksum does not fit. */
 at_err at_h5_read(at_h5 *f, const at_h5_desc *d, void *data);

@@ -246,9 +246,12 @@ at_err at_h5_get_attr_text(at_h5 *f, const char *object, const char *name, char 
   AT_TRY(object_for_reading(f, object, &id));
   hid_t attr = H5Aexists(id, name) > 0 ? H5Aopen(id, name, H5P_DEFAULT) : -1;
   hid_t type = attr < 0 ? -1 : H5Aget_type(attr);
+  hid_t space = attr < 0 ? -1 : H5Aget_space(attr);
   at_err err = AT_OK;
   if (type < 0 || H5Tget_class(type) != H5T_STRING) {
     err = AT_FAIL(AT_ERR_FORMAT, "%s: %s has no text attribute %s", f->path, object, name);
+  } else if (space < 0 || H5Sget_simple_extent_npoints(space) != 1) {
+    err = AT_FAIL(AT_ERR_FORMAT, "%s: the attribute %s of %s is not a single text", f->path, name, object);
   } else {
     err = read_text(attr, type, value);
   }
@@ -256,5 +259,5 @@ at_err at_h5_get_attr_text(at_h5 *f, const char *object, const char *name, char 
     at_free(*value);
     *value = NULL;
   }
-  return at_h5_drop(at_h5_drop(at_h5_drop(err, type), attr), id);
+  return at_h5_drop(at_h5_drop(at_h5_drop(at_h5_drop(err, space), type), attr), id);
 }
