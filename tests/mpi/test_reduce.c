@@ -2,33 +2,17 @@
 /* Reductions: every codec over every algorithm gives the same bytes on all ranks, for any ranks and any assignment of clients. */
 #include "src/comm/collective/reduce.h"
 
-#include <math.h>
-#include <zlib.h>
-
-#include "src/base/alloc.h"
-#include "src/comm/collective/reduce_internal.h"
-#include "tests/mpi/mpi_test.h"
+#include "tests/mpi/reduce_rig.h"
 #include "tests/unit/codec_cases.h"
-#include "tests/unit/codec_data.h"
 
 enum { N = 3001, CHUNK = 256, TENSORS = 3, SLOTS = 64 };
 static const int64_t offsets[TENSORS + 1] = {0, 1000, 1003, N};
 static at_kernels kernels;
 
-/* Client c's vector in a round. */
-static void vector_of(int64_t client, int64_t round, int64_t n, float *x) {
-  const at_stream s = {.seed = 77, .client = (uint64_t)client, .round = (uint64_t)round, .purpose = AT_RNG_TEST};
-  at_rng_fill_normal(&s, 0.01 * (double)(client % 5), 1.0 + 0.2 * (double)(client % 3), x, n);
-}
-
 static at_reduce_cfg config(const at_codec_cfg *codec, at_algorithm algorithm) {
-  return (at_reduce_cfg){.up = *codec,
-                         .down = codec->kind == AT_CODEC_dgc ? (at_codec_cfg){.kind = AT_CODEC_f32} : *codec,
-                         .algorithm = (int)algorithm,
-                         .chunk = CHUNK,
-                         .decay = 1.0,
-                         .fan_in = 2,
-                         .seed = 5};
+  at_reduce_cfg cfg = rig_config(codec, algorithm, CHUNK);
+  cfg.down = codec->kind == AT_CODEC_dgc ? (at_codec_cfg){.kind = AT_CODEC_f32} : *codec;
+  return cfg;
 }
 
 static bool has_feedback(const at_codec_cfg *codec) {
@@ -36,24 +20,18 @@ static bool has_feedback(const at_codec_cfg *codec) {
   return at_codec_remembers(codec) != AT_MEMORY_NONE && !refuses;
 }
 
-/* Which rank has client c. */
-typedef enum place { ROUND_ROBIN, BLOCKS, LAST, PLACES } place;
-static int rank_of(place how, int64_t c, int64_t clients, int ranks) {
-  return how == ROUND_ROBIN ? (int)(c % ranks) : how == BLOCKS ? (int)(c * ranks / clients) : ranks - 1;
-}
-
 static float x[SLOTS * N], out[N], want[N];
 
 /* One round of clients 0 .. p - 1. */
-static at_err run_round(at_reduce *r, at_comm *comm, place how, int64_t p, int64_t round, bool lend, float *mean) {
+static at_err run_round(at_reduce *r, at_comm *comm, rig_place how, int64_t p, int64_t round, bool lend, float *mean) {
   at_reduce_begin(r, round, p);
   int64_t k = 0;
   for (int64_t c = p - 1; c >= 0; c--) { /* backwards: the order of adding does not matter */
-    if (rank_of(how, c, p, at_comm_size(comm)) != at_comm_rank(comm)) {
+    if (rig_rank(how, c, p, at_comm_size(comm)) != at_comm_rank(comm)) {
       continue;
     }
     float *v = x + (lend ? k++ * N : 0);
-    vector_of(c, round, N, v);
+    rig_vector(c, round, N, v);
     if (lend) {
       at_reduce_lend(r, c, 1.0 + (double)(c % 2), v);
     } else {
@@ -63,19 +41,6 @@ static at_err run_round(at_reduce *r, at_comm *comm, place how, int64_t p, int64
   }
   return at_reduce_run(r, mean);
 }
-
-/* The same bits on all ranks. */
-static bool same_on_all(mpi_test *t, const float *v, int64_t n) {
-  const int64_t crc = (int64_t)crc32_z(0, (const unsigned char *)v, (size_t)n * sizeof *v);
-  int64_t low = crc, high = crc;
-  MPI_CHECK_OK(t, at_comm_allreduce(t->world, AT_COMM_I64, AT_COMM_MIN, &low, 1));
-  MPI_CHECK_OK(t, at_comm_allreduce(t->world, AT_COMM_I64, AT_COMM_MAX, &high, 1));
-  return low == high;
-}
-
-typedef struct pair {
-  at_reduce *shared, *alone;
-} pair;
 
 static bool is_allowed(const at_codec_cfg *codec, at_algorithm a) {
   const bool is_hop = a == AT_ALGORITHM_ring || a == AT_ALGORITHM_doubling || a == AT_ALGORITHM_tree;
@@ -102,11 +67,11 @@ static void check_case(mpi_test *t, at_comm *alone, int i, at_algorithm a, const
   const int repeats = cfg.feedback ? 2 : 1; /* what is kept shows in the second */
   for (int k = 0; k < n_ps; k++) {
     for (int repeat = 0; repeat < repeats; repeat++, round++) {
-      const place how = cfg.feedback ? ROUND_ROBIN : (place)(round % PLACES);
+      const rig_place how = cfg.feedback ? ROUND_ROBIN : (rig_place)(round % PLACES);
       memset(out, 0xff, sizeof out);
       MPI_CHECK_OK(t, run_round(r, t->world, how, ps[k], round, round % 2 == 0, out));
       MPI_CHECK_OK(t, run_round(s, alone, how, ps[k], round, round % 4 < 2, want));
-      const bool same = memcmp(out, want, sizeof out) == 0, all = same_on_all(t, out, N);
+      const bool same = memcmp(out, want, sizeof out) == 0, all = rig_same(t, out, N);
       if (!same || !all) {
         mpi_test_note(t, __FILE__, __LINE__, "%s over %s, P = %lld, round %lld: %s", codec_cases[i].label,
                       at_algorithm_names[a], (long long)ps[k], (long long)round,
