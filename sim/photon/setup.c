@@ -119,7 +119,7 @@ static at_err allocate_replicated(at_photon *p) {
     return AT_OK;
   }
   AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
-  return allocate_exact(p);
+  return p->cfg->run.reduce == AT_REDUCE_EXACT ? allocate_exact(p) : AT_OK;
 }
 
 /* Clients whose state stays here: every size-th one, so that the owner never changes. */
