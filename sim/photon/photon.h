@@ -208,6 +208,8 @@ at_err at_photon_open_round(at_photon *p);
 /* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
 at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
+/* What such a sum moves: bytes of one vector. */
+int64_t at_photon_sum_bytes(const at_photon *p);
 /* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);
 /* What the reports say into the clients' facts.  A round that does not count leaves clients as they were, but for their

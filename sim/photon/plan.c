@@ -136,9 +136,8 @@ static double table(int ranks, double rows, double width) {
 static void plan_traffic(const at_photon *p, const shape *sh, at_plan *out) {
   const at_photon_cfg *c = p->cfg;
   int ranks = sh->ranks;
-  bool exact = c->run.reduce == AT_REDUCE_EXACT;
-  int64_t vector_bytes = p->n * (int64_t)(exact ? sizeof(int64_t) : sizeof(float));
-  int64_t sum_bytes = vector_bytes + (exact && p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
+  int64_t vector_bytes = at_photon_sum_bytes(p);
+  int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
   double sums = sums_of_a_round(p), per_round = (double)sh->per_round, silos = (double)p->corpus->n_silos;
   out->client_bytes = sums * (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
   out->rank_bytes = sums * (double)at_comm_allreduce_bytes(sum_bytes, ranks) + 2 * agreement(ranks) +
