@@ -24,6 +24,7 @@ enum { AT_H5_MAXDIMS = 8 };
   X(I32, i32, 4)                                                         \
   X(I64, i64, 8)                                                         \
   X(U8, u8, 1)                                                           \
+  X(U16, u16, 2)                                                         \
   X(U32, u32, 4)                                                         \
   X(U64, u64, 8)                                                         \
   X(TEXT, text, 0)   /* strings: only at_h5_*_text and at_h5_describe */ \

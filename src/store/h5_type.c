@@ -34,6 +34,8 @@ hid_t at_h5_type_memory(at_h5_type t) {
     return H5T_NATIVE_INT64;
   case AT_H5_U8:
     return H5T_NATIVE_UINT8;
+  case AT_H5_U16:
+    return H5T_NATIVE_UINT16;
   case AT_H5_U32:
     return H5T_NATIVE_UINT32;
   case AT_H5_U64:
@@ -57,6 +59,8 @@ at_h5_type at_h5_type_of(hid_t type) {
     switch (bytes) {
     case 1:
       return is_signed ? AT_H5_OTHER : AT_H5_U8;
+    case 2:
+      return is_signed ? AT_H5_OTHER : AT_H5_U16;
     case 4:
       return is_signed ? AT_H5_I32 : AT_H5_U32;
     case 8:
@@ -80,6 +84,8 @@ double at_h5_value(at_h5_type type, const void *data, int64_t i) {
     return (double)((const int64_t *)data)[i];
   case AT_H5_U8:
     return ((const uint8_t *)data)[i];
+  case AT_H5_U16:
+    return ((const uint16_t *)data)[i];
   case AT_H5_U32:
     return ((const uint32_t *)data)[i];
   case AT_H5_U64:
