@@ -29,9 +29,16 @@ static at_err read_tokenizer(at_dataset *d) {
   }
   AT_TRY(err);
   err = at_h5_get_attr_i64(d->file, "/", "vocab", &d->vocab);
+  if (err == AT_ERR_HDF5) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: its attribute vocab is not a number", at_h5_path(d->file));
+  }
   if (err == AT_ERR_FORMAT) {
     d->vocab = 0;
     err = AT_OK;
+  }
+  if (err == AT_OK && (d->vocab < 0 || d->vocab > INT32_MAX)) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: its attribute vocab = %lld is not from 0 to 2^31 - 1", at_h5_path(d->file),
+                   (long long)d->vocab);
   }
   return err;
 }
@@ -159,6 +166,11 @@ static at_err load(at_dataset *d, at_split split, int64_t client, const char *fi
   if (desc.ndims != 1) {
     return AT_FAIL(AT_ERR_FORMAT, "%s: %s has %d dimensions; tokens have one", at_h5_path(d->file), path, desc.ndims);
   }
+  bool is_integer;
+  AT_TRY(at_h5_is_integer(d->file, path, &is_integer));
+  if (!is_integer) {
+    return AT_FAIL(AT_ERR_FORMAT, "%s: %s does not hold integers; tokens are", at_h5_path(d->file), path);
+  }
   AT_TRY(at_alloc(out, (size_t)desc.dims[0], (size_t)at_h5_type_bytes(type), "tokens"));
   desc.path = path;
   at_err err = desc.type == type ? at_h5_read(d->file, &desc, *out)
@@ -172,42 +184,53 @@ static at_err load(at_dataset *d, at_split split, int64_t client, const char *fi
   return AT_OK;
 }
 
-static at_err outside(const at_dataset *d, int64_t client, const char *field, int64_t at, int64_t token) {
-  return AT_FAIL(AT_ERR_FORMAT, "%s: %s of client %s: token %lld is %lld, which is not in 0 .. %lld",
-                 at_h5_path(d->file), field, d->client[client], (long long)at, (long long)token,
-                 (long long)d->vocab - 1);
+static int64_t token_at(at_h5_type type, const void *data, int64_t i) {
+  return type == AT_H5_U8    ? ((const uint8_t *)data)[i]
+         : type == AT_H5_U16 ? ((const uint16_t *)data)[i]
+                             : ((const int32_t *)data)[i];
+}
+
+/* The whole field as tokens of `type`, which has room for `most` different ones. */
+static at_err load_tokens(at_dataset *d, at_split split, int64_t client, const char *field, at_h5_type type,
+                          int64_t most, int64_t *n, void **out) {
+  *out = NULL;
+  if (d->vocab > most) {
+    return AT_FAIL(AT_ERR_ARG, "%s: its %lld tokens do not fit %s", at_h5_path(d->file), (long long)d->vocab,
+                   type == AT_H5_U8 ? "bytes" : "16 bits");
+  }
+  AT_TRY(load(d, split, client, field, type, n, out));
+  for (int64_t i = 0; d->vocab > 0 && i < *n; i++) {
+    const int64_t token = token_at(type, *out, i);
+    if (token < 0 || token >= d->vocab) {
+      at_free(*out);
+      *out = NULL;
+      return AT_FAIL(AT_ERR_FORMAT, "%s: %s of client %s: token %lld is %lld, which is not in 0 .. %lld",
+                     at_h5_path(d->file), field, d->client[client], (long long)i, (long long)token,
+                     (long long)d->vocab - 1);
+    }
+  }
+  return AT_OK;
 }
 
 at_err at_dataset_load_u8(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n, uint8_t **out) {
   void *data;
-  if (d->vocab > 256) {
-    return AT_FAIL(AT_ERR_ARG, "%s: its %lld tokens do not fit bytes", at_h5_path(d->file), (long long)d->vocab);
-  }
-  AT_TRY(load(d, split, client, field, AT_H5_U8, n, &data));
+  at_err err = load_tokens(d, split, client, field, AT_H5_U8, 1 << 8, n, &data);
   *out = data;
-  for (int64_t i = 0; d->vocab > 0 && i < *n; i++) {
-    if ((*out)[i] >= d->vocab) {
-      at_err err = outside(d, client, field, i, (*out)[i]);
-      at_free(*out);
-      *out = NULL;
-      return err;
-    }
-  }
-  return AT_OK;
+  return err;
+}
+
+at_err at_dataset_load_u16(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n,
+                           uint16_t **out) {
+  void *data;
+  at_err err = load_tokens(d, split, client, field, AT_H5_U16, 1 << 16, n, &data);
+  *out = data;
+  return err;
 }
 
 at_err at_dataset_load_i32(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n,
                            int32_t **out) {
   void *data;
-  AT_TRY(load(d, split, client, field, AT_H5_I32, n, &data));
+  at_err err = load_tokens(d, split, client, field, AT_H5_I32, INT32_MAX, n, &data);
   *out = data;
-  for (int64_t i = 0; d->vocab > 0 && i < *n; i++) {
-    if ((*out)[i] < 0 || (*out)[i] >= d->vocab) {
-      at_err err = outside(d, client, field, i, (*out)[i]);
-      at_free(*out);
-      *out = NULL;
-      return err;
-    }
-  }
-  return AT_OK;
+  return err;
 }

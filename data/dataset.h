@@ -25,8 +25,8 @@ int64_t at_dataset_clients(const at_dataset *d);
 const char *at_dataset_client(const at_dataset *d, int64_t client); /* names ascend bytewise; valid until close */
 int64_t at_dataset_find(const at_dataset *d, const char *name);     /* its number, -1 if there is none */
 
-/* How text was made into tokens: "byte", and how many different tokens there are.  A file that does not say has
- * tokenizer "" and vocab 0. */
+/* How text was made into tokens: "byte" or "bpe" (see data/tokenizer.h), and how many different tokens there are.  A file
+ * that does not say has tokenizer "" and vocab 0. */
 const char *at_dataset_tokenizer(const at_dataset *d);
 int64_t at_dataset_vocab(const at_dataset *d);
 
@@ -39,9 +39,12 @@ at_err at_dataset_describe(at_dataset *d, at_split split, int64_t client, const 
 /* data <- rows [row0, row0 + n) converted to `type`.  AT_ERR_ARG when they are not all there. */
 at_err at_dataset_read(at_dataset *d, at_split split, int64_t client, const char *field, at_h5_type type, int64_t row0,
                        int64_t n, void *data);
-/* *out = the whole field as bytes or 32-bit tokens, to be freed with at_free; checked against its checksum if it has one
- * and is stored in that type.  AT_ERR_FORMAT where a token is not in 0 .. vocab - 1 (if vocab > 0). */
+/* *out = the whole field as tokens of 8, 16 or 32 bits, to be freed with at_free; checked against its checksum if it has
+ * one and is stored in that type.  AT_ERR_FORMAT where a token is not in 0 .. vocab - 1 (if vocab > 0), AT_ERR_ARG where
+ * the vocabulary has too many tokens for the type. */
 at_err at_dataset_load_u8(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n, uint8_t **out);
+at_err at_dataset_load_u16(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n,
+                           uint16_t **out);
 at_err at_dataset_load_i32(at_dataset *d, at_split split, int64_t client, const char *field, int64_t *n, int32_t **out);
 
 #endif

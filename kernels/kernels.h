@@ -164,11 +164,29 @@ typedef struct at_adamw {
   double grad_scale;   /* the gradient is multiplied by this first (clipping) */
 } at_adamw;
 
+typedef struct at_momentum {
+  double lr, momentum, weight_decay, grad_scale;
+  int nesterov;
+} at_momentum;
+
+/* A step of Langevin dynamics at a temperature T, in the potential whose gradient is g (and weight_decay / 2 |w|^2). */
+typedef struct at_langevin {
+  double lr, temperature, weight_decay, grad_scale;
+  double beta, eps; /* of the preconditioner */
+} at_langevin;
+
 typedef struct at_vec {
   /* Decoupled AdamW (Loshchilov and Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
    * w -= lr * (m/bias1) / (sqrt(v/bias2) + eps) + lr * wd * w.  All in place. */
   void (*adamw)(const at_adamw *a, int64_t n, const float *g, float *w, float *m, float *v);
-  void (*sgd)(double lr, int64_t n, const float *g, float *w);        /* w = w - (float)lr * g, two roundings */
+  void (*sgd)(double lr, int64_t n, const float *g, float *w); /* w = w - (float)lr * g, two roundings */
+  /* g' = grad_scale g + weight_decay w; m = momentum m + g'; w -= lr m, or with nesterov lr (g' + momentum m).  In place. */
+  void (*momentum)(const at_momentum *a, int64_t n, const float *g, float *w, float *m);
+  /* g' as above; w = w - lr g' + sqrt(2 lr T) xi, with xi standard normal (Welling and Teh 2011).  v not NULL: v = beta v +
+   * (1 - beta) g'^2 and then, with G = 1 / (sqrt(v) + eps), w = w - lr G g' + sqrt(2 lr T G) xi (Li et al. 2016, without
+   * the derivative of G). */
+  void (*langevin)(const at_langevin *a, int64_t n, const float *g, const float *xi, float *w, float *v);
+  void (*lerp)(double a, int64_t n, const float *x, float *y);        /* y = y + (float)a * (x - y), three roundings */
   void (*axpy)(double a, int64_t n, const float *x, float *y);        /* y = y + (float)a * x, two roundings */
   void (*sub)(int64_t n, const float *a, const float *b, float *out); /* out = a - b; out may be a or b */
   double (*sumsq)(int64_t n, const float *x);                         /* NaN if x holds a NaN or infinity */

@@ -26,6 +26,31 @@ static inline at_adamw_f32 at_adamw_round(const at_adamw *a) {
                         .decay = (float)(a->lr * a->weight_decay)};
 }
 
+/* The scalars of momentum in float. */
+typedef struct at_momentum_f32 {
+  float scale, decay, mu, lr;
+} at_momentum_f32;
+
+static inline at_momentum_f32 at_momentum_round(const at_momentum *a) {
+  return (at_momentum_f32){(float)a->grad_scale, (float)a->weight_decay, (float)a->momentum, (float)a->lr};
+}
+
+/* The scalars of Langevin dynamics in float. */
+typedef struct at_langevin_f32 {
+  float scale, decay, lr, noise; /* noise = sqrt(2 lr T) */
+  float beta, rest, eps;         /* rest = 1 - beta */
+} at_langevin_f32;
+
+static inline at_langevin_f32 at_langevin_round(const at_langevin *a) {
+  return (at_langevin_f32){.scale = (float)a->grad_scale,
+                           .decay = (float)a->weight_decay,
+                           .lr = (float)a->lr,
+                           .noise = (float)sqrt(2.0 * a->lr * a->temperature),
+                           .beta = (float)a->beta,
+                           .rest = (float)(1.0 - a->beta),
+                           .eps = (float)a->eps};
+}
+
 /* Sums run in 32 double lanes, element i in lane i mod 32.  A product of two floats is exact in double, so that all levels
  * give the same bits. */
 enum { AT_VEC_LANES = 32 };

@@ -27,6 +27,37 @@ static void sgd(double lr, int64_t n, const float *g, float *w) {
   }
 }
 
+static void momentum(const at_momentum *a, int64_t n, const float *g, float *w, float *m) {
+  const at_momentum_f32 s = at_momentum_round(a);
+  for (int64_t i = 0; i < n; i++) {
+    const float gi = s.scale * g[i] + s.decay * w[i];
+    const float mi = s.mu * m[i] + gi;
+    w[i] = w[i] - s.lr * (a->nesterov ? gi + s.mu * mi : mi);
+    m[i] = mi;
+  }
+}
+
+static void langevin(const at_langevin *a, int64_t n, const float *g, const float *xi, float *w, float *v) {
+  const at_langevin_f32 s = at_langevin_round(a);
+  for (int64_t i = 0; i < n; i++) {
+    const float gi = s.scale * g[i] + s.decay * w[i];
+    float gain = 1.0f, root = 1.0f;
+    if (v != NULL) {
+      v[i] = s.beta * v[i] + s.rest * (gi * gi);
+      gain = 1.0f / (sqrtf(v[i]) + s.eps);
+      root = sqrtf(gain);
+    }
+    w[i] = w[i] - s.lr * (gain * gi) + s.noise * (root * xi[i]);
+  }
+}
+
+static void lerp(double a, int64_t n, const float *x, float *y) {
+  const float f = (float)a;
+  for (int64_t i = 0; i < n; i++) {
+    y[i] = y[i] + f * (x[i] - y[i]);
+  }
+}
+
 static void axpy(double a, int64_t n, const float *x, float *y) {
   const float f = (float)a;
   for (int64_t i = 0; i < n; i++) {
@@ -73,4 +104,4 @@ void at_ref_grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
   }
 }
 
-const at_vec at_ref_vec = {adamw, sgd, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};
+const at_vec at_ref_vec = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};

@@ -3,16 +3,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/tokenizer.h"
 #include "sim/commands.h"
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
 #include "src/lm/infer.h"
 #include "src/lm/sample.h"
+#include "src/lm/words.h"
+#include "src/store/fs.h"
 
 typedef struct generate_cfg {
   int64_t tokens, top_k, seed, samples, client;
   double temperature, top_p;
   bool may_end;
+  char *tokenizer;
 } generate_cfg;
 
 #define T generate_cfg
@@ -29,6 +33,9 @@ static const at_opt rows[] = {
     AT_OPT_BOOL(T, may_end, "may_end", "false", "The model may end the text where it would end a document."),
     AT_OPT_INT(T, client, "client", "-1", -1, 1e9, "",
                "Use this client's own model (method local_only keeps them); -1: the model of all."),
+    AT_OPT_STR(T, tokenizer, "tokenizer", "",
+               "File with the tokenizer, such as the data set; if not given, RUN/tokenizer.h5, else tokens are bytes.",
+               .is_volatile = true),
 };
 #undef T
 static const at_opt_table table = AT_OPT_TABLE("Sampling", rows);
@@ -150,7 +157,7 @@ static at_err read_theta(at_h5 *f, stored_model *m, int64_t client) {
   return at_h5_read(f, &d, m->theta);
 }
 
-/* Only bytes are tokens here: a vocabulary of another size cannot be turned into text. */
+/* Tokens without a tokenizer of as many cannot be turned into text. */
 static at_err settle_vocab(at_h5 *f, stored_model *m, const at_vocab *vocab) {
   const at_tensor *embed = at_layout_find(&m->layout, "embed.weight");
   if (embed == NULL || embed->shape.nd != 2) {
@@ -159,7 +166,9 @@ static at_err settle_vocab(at_h5 *f, stored_model *m, const at_vocab *vocab) {
   m->gpt.vocab = embed->shape.d[0];
   return m->gpt.vocab == vocab->n
              ? AT_OK
-             : AT_FAIL(AT_ERR_STATE, "%s: a vocabulary of %lld tokens; text can be made of the %d bytes only",
+             : AT_FAIL(AT_ERR_STATE,
+                       "%s: a vocabulary of %lld tokens, but the tokenizer has %d: name the file of the data set "
+                       "or the tokenizer.h5 of the run with tokenizer=FILE",
                        at_h5_path(f), (long long)m->gpt.vocab, vocab->n);
 }
 
@@ -212,57 +221,82 @@ static at_err read_newest(stored_model *m, const char *folder, const at_vocab *v
 
 typedef struct writer {
   const generate_cfg *cfg;
-  const at_vocab *vocab;
-  const char *prompt;
+  const at_bpe *bpe;
+  const uint8_t *prompt;
+  size_t bytes; /* of the prompt */
+  size_t fixed; /* of those, the ones that the tokens below stand for; the model's first tokens begin with the rest */
   int32_t *tokens; /* [n]: of the prompt, behind a separator, as at the start of a document */
   int64_t n;
   at_infer *infer;
+  at_sampling sampling;
   at_sampler *sampler;
 } writer;
 
-static at_err read_prompt(writer *w) {
-  at_utf8_guard guard = {0};
-  const size_t bytes = strlen(w->prompt);
-  if (!at_utf8_push(&guard, (const uint8_t *)w->prompt, bytes)) {
-    return AT_FAIL(AT_ERR_ARG, "the prompt is not UTF-8: is the terminal set to another encoding?");
+/* Where the last word of the prompt begins.  It may be the beginning of a longer one, whose tokens are others. */
+static size_t last_word(const writer *w) {
+  size_t start = 0;
+  for (size_t at = 0; at < w->bytes; at += at_word_length(w->prompt + at, w->bytes - at)) {
+    start = at;
   }
-  w->n = (int64_t)bytes + 1;
-  AT_TRY(at_alloc(&w->tokens, (size_t)w->n, sizeof *w->tokens, "prompt"));
-  w->tokens[0] = w->vocab->separator;
-  for (size_t i = 0; i < bytes; i++) {
-    w->tokens[i + 1] = (uint8_t)w->prompt[i];
-  }
-  return AT_OK;
+  return start;
 }
 
-static at_err write_text(const writer *w, uint64_t text, FILE *out) {
+static at_err read_prompt(writer *w) {
   at_utf8_guard guard = {0};
-  size_t n = strlen(w->prompt);
+  at_bpe_encoder *encoder;
+  if (!at_utf8_push(&guard, w->prompt, w->bytes)) {
+    return AT_FAIL(AT_ERR_ARG, "the prompt is not UTF-8: is the terminal set to another encoding?");
+  }
+  w->fixed = w->bpe->n_merges > 0 && w->cfg->tokens > 0 ? last_word(w) : w->bytes;
+  AT_TRY(at_alloc(&w->tokens, w->fixed + 1, sizeof *w->tokens, "prompt"));
+  w->tokens[0] = w->bpe->vocab->separator;
+  AT_TRY(at_bpe_encoder_create(&encoder, w->bpe));
+  at_err err = at_bpe_encode(encoder, w->prompt, w->fixed, w->tokens + 1, &w->n);
+  at_bpe_encoder_destroy(encoder);
+  w->n++;
+  return err;
+}
+
+/* What a token adds to the text: its bytes without those that the prompt has already.  Returns how many. */
+static size_t put_token(writer *w, int32_t token, at_utf8_guard *guard, FILE *out) {
+  size_t n;
+  const uint8_t *bytes = at_vocab_bytes(w->bpe->vocab, token, &n);
+  const size_t known = n < w->sampling.start_bytes ? n : w->sampling.start_bytes;
+  (void)at_utf8_push(guard, bytes, n); /* it was chosen so */
+  w->sampling.start += known;
+  w->sampling.start_bytes -= known;
+  fwrite(bytes + known, 1, n - known, out);
+  if (at_utf8_may_end(guard)) {
+    fflush(out); /* whole characters can be watched */
+  }
+  return n - known;
+}
+
+static at_err write_text(writer *w, uint64_t text, FILE *out) {
+  at_utf8_guard guard = {0};
   int32_t token;
-  (void)at_utf8_push(&guard, (const uint8_t *)w->prompt, n); /* it may */
-  fwrite(w->prompt, 1, n, out);
+  (void)at_utf8_push(&guard, w->prompt, w->fixed); /* it may */
+  w->sampling.start = w->prompt + w->fixed;
+  w->sampling.start_bytes = w->bytes - w->fixed;
+  fwrite(w->prompt, 1, w->bytes, out);
   at_infer_reset(w->infer);
   const float *logits = at_infer_feed(w->infer, w->tokens, w->n);
-  for (int64_t i = 0; i < w->cfg->tokens || !at_utf8_may_end(&guard); i++) {
+  int64_t made = 0;
+  for (uint64_t i = 0; made < w->cfg->tokens || !at_utf8_may_end(&guard); i++) {
     if (i > 0) {
       logits = at_infer_feed(w->infer, &token, 1);
     }
-    AT_TRY(at_sampler_pick(w->sampler, logits, &guard, i >= w->cfg->tokens, text, (uint64_t)i, &token));
-    if (token == w->vocab->separator) {
+    AT_TRY(at_sampler_pick(w->sampler, logits, &guard, made >= w->cfg->tokens, text, i, &token));
+    if (token == w->bpe->vocab->separator) {
       break;
     }
-    const uint8_t *bytes = at_vocab_bytes(w->vocab, token, &n);
-    (void)at_utf8_push(&guard, bytes, n); /* it was chosen so */
-    fwrite(bytes, 1, n, out);
-    if (at_utf8_may_end(&guard)) {
-      fflush(out); /* whole characters can be watched */
-    }
+    made += put_token(w, token, &guard, out) > 0;
   }
   fputc('\n', out);
   return AT_OK;
 }
 
-static at_err write_all(const writer *w, FILE *out) {
+static at_err write_all(writer *w, FILE *out) {
   for (int64_t i = 0; i < w->cfg->samples; i++) {
     if (i > 0) {
       fputs("---\n", out);
@@ -272,32 +306,52 @@ static at_err write_all(const writer *w, FILE *out) {
   return fflush(out) == 0 && !ferror(out) ? AT_OK : AT_FAIL(AT_ERR_FILE, "the text cannot be written: disk full?");
 }
 
+/* The tokenizer that the user names, or that of the run; a run without one has bytes for tokens. */
+static at_err read_tokenizer(at_bpe **out, const char *given, const char *path, bool is_folder) {
+  char *beside = NULL;
+  if (given[0] != 0) {
+    return at_tokenizer_load(given, out);
+  }
+  const char *slash = strrchr(path, '/');
+  if (is_folder) {
+    AT_TRY(at_fs_path(&beside, "%s/tokenizer.h5", path));
+  } else { /* RUN/checkpoints/NNNNNN.h5 */
+    AT_TRY(at_fs_path(&beside, "%.*s../tokenizer.h5", slash == NULL ? 0 : (int)(slash - path) + 1, path));
+  }
+  at_err err = at_tokenizer_load(beside, out);
+  at_free(beside);
+  return err == AT_ERR_FILE ? at_bpe_create(out, 0, NULL) : err;
+}
+
 static at_err generate(at_session *s, const generate_cfg *cfg, const char *path, const char *prompt) {
-  at_vocab *vocab = NULL;
+  at_bpe *bpe = NULL;
   stored_model m = {0};
   struct stat st;
-  writer w = {.cfg = cfg, .prompt = prompt};
-  const at_sampling sampling = {.temperature = cfg->temperature,
-                                .top_k = cfg->top_k,
-                                .top_p = cfg->top_p,
-                                .seed = (uint64_t)cfg->seed,
-                                .may_end = cfg->may_end};
+  writer w = {.cfg = cfg,
+              .prompt = (const uint8_t *)prompt,
+              .bytes = strlen(prompt),
+              .sampling = {.temperature = cfg->temperature,
+                           .top_k = cfg->top_k,
+                           .top_p = cfg->top_p,
+                           .seed = (uint64_t)cfg->seed,
+                           .may_end = cfg->may_end}};
   at_err err;
-  AT_TRY(at_vocab_create_bytes(&vocab));
-  w.vocab = vocab;
+  const bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  AT_TRY(read_tokenizer(&bpe, cfg->tokenizer, path, folder));
+  w.bpe = bpe;
   AT_TRY_TO(err, done, read_prompt(&w));
-  bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
   AT_TRY_TO(err, done,
-            folder ? read_newest(&m, path, vocab, cfg->client, s->log) : read_model(&m, path, vocab, cfg->client));
+            folder ? read_newest(&m, path, bpe->vocab, cfg->client, s->log)
+                   : read_model(&m, path, bpe->vocab, cfg->client));
   AT_TRY_TO(err, done, at_infer_create(&w.infer, &m.gpt, &m.layout, m.theta, s->kernels));
-  AT_TRY_TO(err, done, at_sampler_create(&w.sampler, vocab, &sampling));
+  AT_TRY_TO(err, done, at_sampler_create(&w.sampler, bpe->vocab, &w.sampling));
   err = write_all(&w, stdout);
 done:
   at_sampler_destroy(w.sampler);
   at_infer_destroy(w.infer);
   at_free(w.tokens);
   forget_model(&m);
-  at_vocab_destroy(vocab);
+  at_bpe_destroy(bpe);
   return err;
 }
 

@@ -121,21 +121,25 @@ static at_err check_pins(at_comm *world, at_pin pin) {
 }
 
 /* Everything between the start and the end of MPI. */
-static at_err session(int argc, char **argv, at_comm *world, at_pin pin) {
-  static at_kernels kernels; /* written here, once */
-  at_session s = {.world = world, .kernels = &kernels, .pin = pin};
-  at_kernels_init(&kernels, pin.isa);
-  at_fault_init(at_comm_rank(world));
-  at_err err = at_log_create(&s.log, at_comm_rank(world), AT_LOG_INFO);
+static at_err session(int argc, char **argv, at_session *s) {
+  at_fault_init(at_comm_rank(s->world));
+  at_err err = at_log_create(&s->log, at_comm_rank(s->world), AT_LOG_INFO);
   if (err == AT_OK) {
     err = at_signals_init();
   }
-  err = at_comm_agree(world, err);
+  AT_TRY(at_comm_agree(s->world, err));
+  AT_TRY(check_pins(s->world, s->pin));
+  return dispatch(s, argc, argv);
+}
+
+/* The session, if pinning went well everywhere, and what became of it. */
+static at_err run(int argc, char **argv, at_comm *world, at_pin pin, at_err pinned) {
+  static at_kernels kernels; /* written here, once */
+  at_session s = {.world = world, .kernels = &kernels, .pin = pin};
+  at_err err = at_comm_agree(world, pinned);
   if (err == AT_OK) {
-    err = check_pins(world, pin);
-  }
-  if (err == AT_OK) {
-    err = dispatch(&s, argc, argv);
+    at_kernels_init(&kernels, pin.isa);
+    err = session(argc, argv, &s);
   }
   if (err == AT_ERR_MPI) {
     at_comm_abort(world, err);
@@ -160,17 +164,15 @@ int main(int argc, char **argv) {
     printf("atoll " AT_VERSION "\n");
     return 0;
   }
-  at_pin pin;
+  at_pin pin = {0};
   at_comm *world = NULL;
-  at_err err = at_isa_pin(argv, &pin);
-  if (err == AT_OK) {
-    err = at_comm_init(&argc, &argv, &world);
-  }
+  at_err pinned = at_isa_pin(argv, &pin); /* a failure waits until it can be told once */
+  at_err err = at_comm_init(&argc, &argv, &world);
   if (err != AT_OK) {
     fprintf(stderr, "atoll: %s\n", at_err_message());
     return at_err_exit_code(err);
   }
-  err = session(argc, argv, world, pin);
+  err = run(argc, argv, world, pin, pinned);
   at_comm_fini(world);
   return at_err_exit_code(err);
 }

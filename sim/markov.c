@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* `atoll markov RUN`: byte Markov models of the text that a run consumed, and of all training text, as a yardstick.
+ * Whatever the tokens are, the models see the bytes of their text.
  *
  * Four models (orders 2 and 4; consumed windows, full corpus), dealt to the ranks, into RUN/markov.h5. */
 #include "src/stats/markov.h"
@@ -64,6 +65,10 @@ static at_err load(yardstick *y) {
   snprintf(path, sizeof path, "%s/config.yaml", y->folder);
   AT_TRY(at_config_load(&at_photon_system, path, &y->set, (void **)&y->cfg));
   AT_TRY(at_corpus_load(&y->corpus, y->cfg->run.data));
+  if (y->corpus->bpe == NULL && y->corpus->vocab > 256) {
+    return AT_FAIL(AT_ERR_STATE, "%s: its %lld tokens cannot be turned into bytes, which the Markov models are of",
+                   y->cfg->run.data, (long long)y->corpus->vocab);
+  }
   y->streams = (at_streams){.corpus = y->corpus,
                             .partition = y->cfg->partition,
                             .context = y->cfg->context,
@@ -71,8 +76,21 @@ static at_err load(yardstick *y) {
   return load_facts(y);
 }
 
-static const void *token_at(const at_tokens *t, int64_t i) {
-  return (const char *)t->data + i * t->width;
+/* Bytes of tokens [start, start + count) for a moment; at_free. */
+static at_err text_of(const yardstick *y, const at_tokens *t, int64_t start, int64_t count, uint8_t **out,
+                      int64_t *bytes) {
+  AT_TRY(at_alloc(out, (size_t)at_corpus_text_bytes(y->corpus, t, start, count), 1, "text"));
+  *bytes = at_corpus_text(y->corpus, t, start, count, *out);
+  return AT_OK;
+}
+
+static at_err fit(const yardstick *y, at_markov *m, const at_tokens *t, int64_t start, int64_t count) {
+  uint8_t *text;
+  int64_t bytes = 0;
+  AT_TRY(text_of(y, t, start, count, &text, &bytes));
+  at_err err = at_markov_fit(m, text, 1, bytes);
+  at_free(text);
+  return err;
 }
 
 /* Each consumed window once, however many epochs saw it. */
@@ -91,7 +109,7 @@ static at_err fit_consumed(const yardstick *y, at_markov *m) {
       at_streams_locate(&y->streams, k, c, &silo, &start);
       unsigned char *mark = &seen[silo * (most + 1) + start / context];
       const at_tokens *t = &y->corpus->silo[silo].split[AT_SPLIT_TRAIN];
-      err = *mark ? AT_OK : at_markov_fit(m, token_at(t, start), t->width, context + 1);
+      err = *mark ? AT_OK : fit(y, m, t, start, context + 1);
       *mark = 1;
     }
   }
@@ -102,8 +120,27 @@ static at_err fit_consumed(const yardstick *y, at_markov *m) {
 static at_err fit_full(const yardstick *y, at_markov *m) {
   for (int64_t s = 0; s < y->corpus->n_silos; s++) {
     const at_tokens *t = &y->corpus->silo[s].split[AT_SPLIT_TRAIN];
-    AT_TRY(at_markov_fit(m, t->data, t->width, t->n));
+    AT_TRY(fit(y, m, t, 0, t->n));
   }
+  return AT_OK;
+}
+
+/* Nats of the first n + 1 held-out tokens of a silo without those of the first, which the language model is given; and
+ * the bytes they stand for. */
+static at_err silo_nats(const yardstick *y, const at_markov *m, const at_tokens *t, int64_t n, double *nats,
+                        int64_t *bytes) {
+  uint8_t *text;
+  double first;
+  const int64_t given = at_corpus_text_bytes(y->corpus, t, 0, 1);
+  AT_TRY(text_of(y, t, 0, n + 1, &text, bytes));
+  at_err err = at_markov_evaluate(m, text, 1, *bytes, nats);
+  if (err == AT_OK) {
+    err = at_markov_evaluate(m, text, 1, given, &first);
+  }
+  at_free(text);
+  AT_TRY(err);
+  *nats -= first;
+  *bytes -= given;
   return AT_OK;
 }
 
@@ -113,26 +150,19 @@ static at_err evaluate(const yardstick *y, const at_markov *m, double *row) {
   row[n_silos] = 0;
   for (int64_t s = 0; s < n_silos; s++) {
     const at_tokens *t = &y->corpus->silo[s].split[AT_SPLIT_VALIDATION];
-    int64_t windows = (t->n - 1) / context;
+    int64_t windows = (t->n - 1) / context, bytes = 0;
     int64_t n = (windows < y->cfg->eval_windows ? windows : y->cfg->eval_windows) * context;
-    int64_t bytes = 0;
-    for (int64_t i = 1; i <= n; i++) {
-      int32_t token;
-      at_tokens_get(t, i, 1, &token);
-      bytes += at_corpus_bytes_of(y->corpus, &token, 1);
-    }
-    double nats, first;
-    AT_TRY(at_markov_evaluate(m, t->data, t->width, n + 1, &nats));
-    AT_TRY(at_markov_evaluate(m, t->data, t->width, 1, &first)); /* the language model is given the first token */
-    row[s] = at_bits_per_byte(nats - first, bytes);
-    row[n_silos] += (nats - first) / (double)n / (double)n_silos;
+    double nats = 0;
+    AT_TRY(silo_nats(y, m, t, n, &nats, &bytes));
+    row[s] = at_bits_per_byte(nats, bytes);
+    row[n_silos] += nats / (double)n / (double)n_silos;
   }
   return AT_OK;
 }
 
 static at_err run_model(const yardstick *y, const model *what, double *row) {
   at_markov *m;
-  AT_TRY(at_markov_create(&m, what->order, y->corpus->vocab));
+  AT_TRY(at_markov_create(&m, what->order, y->corpus->bpe != NULL ? AT_BPE_BYTES : y->corpus->vocab));
   at_err err = what->full ? fit_full(y, m) : fit_consumed(y, m);
   if (err == AT_OK) {
     err = evaluate(y, m, row);

@@ -144,7 +144,7 @@ at_err at_system_main(at_session *s, const at_system *system, int argc, char **a
     return at_comm_rank(s->world) == 0 ? at_system_help(system, stdout) : AT_OK;
   }
   if (argc < 1) {
-    return AT_FAIL(AT_ERR_ARG, "atoll %s needs a configuration file (or - for none), then key=value ...; try --help",
+    return AT_FAIL(AT_ERR_ARG, "%s needs a configuration file (or - for none), then key=value ...; try --help",
                    system->name);
   }
   return run_system(s, system, argc, argv, false);

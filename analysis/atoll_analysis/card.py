@@ -214,8 +214,7 @@ def build(path):
         config = entries.pop("config", "")
         if entries:
             body += page.section("Provenance", page.table(["entry", "value"], [list(e) for e in entries.items()], left=2)
-                                 + (f"<details><summary>configuration</summary><pre>{html.escape(config)}</pre></details>"
-                                    if config else ""))
+                                 + (page.fold("configuration", f"<pre>{html.escape(config)}</pre>") if config else ""))
         description = text_of(f.attrs["description"]) if "description" in f.attrs else ""
     return page.document(f"Data set {os.path.basename(path)}", description, body)
 

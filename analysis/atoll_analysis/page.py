@@ -35,7 +35,6 @@ th small { display: block; font-weight: 400; }
 td small { display: block; color: var(--soft); }
 th.left, td.left { text-align: left; }
 td.wide { white-space: normal; min-width: 12em; }
-tr.differs td:first-child { box-shadow: inset 3px 0 var(--s1); padding-left: 9px; }
 tbody tr:hover { background: var(--card); }
 code, pre { font: 12.5px/1.45 var(--mono); }
 pre { background: var(--card); padding: 12px; border-radius: 8px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -57,7 +56,7 @@ summary { cursor: pointer; color: var(--soft); }
 .verdict { font-weight: 600; }
 .verdict.reproduced { color: var(--good); } .verdict.not-reproduced { color: var(--bad); } .verdict.inconclusive { color: var(--open); }
 td .verdict + small { white-space: normal; min-width: 14em; }
-td:first-child { white-space: normal; }
+.words { white-space: normal; min-width: 15em; } .words.few { min-width: 8em; }
 .warning { border-left: 3px solid var(--bad); padding: 4px 12px; margin: 12px 0; }
 footer { color: var(--soft); font-size: 13px; margin: 40px 0 28px; }
 @media print { .legend { position: static; } button { display: none; } }
@@ -112,8 +111,14 @@ def section(title, body, note=""):
     return f"<section><h2>{html.escape(title)}</h2>{note}{body}</section>\n"
 
 
-def table(head, rows, units=None, left=1, is_html=False, differs=()):
-    """A table whose first `left` columns (or the columns `left`, if it is a list) are text.  Cells are escaped unless is_html; rows in `differs` are marked."""
+def fold(title, body, is_open=False):
+    """Something that is shown when asked for."""
+    return f"<details{' open' if is_open else ''}><summary>{html.escape(title)}</summary>{body}</details>"
+
+
+def table(head, rows, units=None, left=1, is_html=False):
+    """A table whose first `left` columns (or the columns `left`, if it is a list) are text.  Cells are escaped unless
+    is_html."""
     e = (lambda s: s) if is_html else html.escape
 
     words = set(range(left)) if isinstance(left, int) else set(left)
@@ -127,9 +132,9 @@ def table(head, rows, units=None, left=1, is_html=False, differs=()):
     heads = "".join(f"<th{css(i)}>{html.escape(h)}{f'<small>{html.escape(u)}</small>' if u else ''}</th>"
                     for i, (h, u) in enumerate(zip(head, units)))
     lines = []
-    for n, row in enumerate(rows):
+    for row in rows:
         cells = "".join(f"<td{css(i, c)}>{e(c)}</td>" for i, c in enumerate(row))
-        lines.append(f"<tr{' class=differs' if n in differs else ''}>{cells}</tr>")
+        lines.append(f"<tr>{cells}</tr>")
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 

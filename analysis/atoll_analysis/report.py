@@ -93,6 +93,8 @@ def overview(groups, runs):
     if running:
         names = ", ".join(f"{r.name} (round {int(r.rounds[-1])} of {r.config.get('fed.rounds', '?')})" for r in running)
         warning = f'<p class="warning">Not complete: {page.html.escape(names)}.</p>'
+    if len(runs) == 1:
+        return warning  # its figures stand above in large
     note = "Means over seeds" + (" with 95 % intervals" if any(len(m) > 1 for _, m in groups) else "") + \
         "; validation and test are means over silos."
     return warning + page.section("Overview", page.table(head, rows, units), note)
@@ -154,8 +156,7 @@ def clients(groups):
             body = page.table(["client", *names], [[str(i), *map(str, row)] for i, row in enumerate(shown)])
             more = f"<p class=note>{len(rows) - len(shown)} more clients are in the checkpoint.</p>" if len(rows) > 200 else ""
             title = f"{label}, seed {members[-1].seed}, after round {members[-1].checkpoints[-1][0]}"
-            parts.append(f"<details{' open' if not parts and len(rows) <= 20 else ''}><summary>{page.html.escape(title)}"
-                         f"</summary>{body}{more}</details>")
+            parts.append(page.fold(title, body + more, is_open=not parts and len(rows) <= 20))
     return page.section("Clients", "".join(parts), "Facts that the newest checkpoint keeps about each client.") if parts else ""
 
 
@@ -207,34 +208,44 @@ def dynamics(groups):
     return page.section("Dynamics", page.figures(items, "three")) if items else ""
 
 
-def key_table(dicts, labels, first, helps=None):
-    """Keys by runs; what differs stands first and is marked."""
+def split_keys(dicts):
+    """(keys that differ, keys that are the same), each in order."""
     keys = sorted({k for d in dicts for k in d})
     differs = [k for k in keys if len({d.get(k) for d in dicts}) > 1]
-    same = [k for k in keys if k not in differs]
-    show = labels if differs else labels[:1]
-    rows = [[k, *(d.get(k, "–") for d in dicts[:len(show)]), *([helps.get(k, "")] if helps else [])] for k in differs + same]
-    head = [first, *(show if len(show) > 1 else ["value"]), *(["meaning"] if helps else [])]
-    return page.table(head, rows, left=len(head), differs=range(len(differs)))
+    return differs, [k for k in keys if k not in differs]
+
+
+def same_table(keys, values, head, helps=None):
+    """What all runs have in common."""
+    rows = [[k, values.get(k, "–"), *([helps.get(k, "")] if helps else [])] for k in keys]
+    return page.table([head, "value", *(["meaning"] if helps else [])], rows, left=3)
 
 
 def configuration(groups):
     members = [(label, runs[0]) for label, runs in groups]
     dicts = [{k: v for k, v in r.config.items() if k not in ("run", "seed") or len(groups) == 1} for _, r in members]
-    body = key_table(dicts, [label for label, _ in members], "key", read_config_help(members[0][1].folder))
-    return page.section("Configuration", body, "As resolved and stored in config.yaml"
-                        + ("; keys that differ stand first." if len(groups) > 1 else "."))
+    helps = read_config_help(members[0][1].folder)
+    differs, same = split_keys(dicts)
+    if not differs:
+        return page.section("Configuration", same_table(same, dicts[0], "key", helps), "As resolved and stored in config.yaml.")
+    rows = [[k, *(d.get(k, "–") for d in dicts), helps.get(k, "")] for k in differs]
+    body = page.table(["key", *(label for label, _ in members), "meaning"], rows, left=len(members) + 2)
+    return page.section("Configuration", body + page.fold(f"{len(same)} keys that are the same",
+                                                          same_table(same, dicts[0], "key", helps)),
+                        "As resolved and stored in config.yaml; what differs besides the seed.")
 
 
 def provenance(runs):
-    shown = runs[:12]
-    dicts = [{k: v for k, v in {**r.provenance, "folder": r.folder}.items() if k != "config"} for r in shown]
-    body = key_table(dicts, [f"{r.label}, seed {r.seed}" for r in shown], "entry")
-    files = [[r.folder, r.name, text.number(float(r.rounds[-1])),
-              ", ".join(f"round {n}: {text.scaled(float(b), 'bytes')}" for n, b in r.checkpoints[-3:]) or "–"] for r in runs]
-    return page.section("Provenance", body + "<details><summary>files</summary>"
-                        + page.table(["folder", "run", "last round", "checkpoints"], files, left=4) + "</details>",
-                        f"Of the first {len(shown)} of {len(runs)} runs." if len(runs) > len(shown) else "")
+    dicts = [{**{k: v for k, v in r.provenance.items() if k != "config"}, "folder": r.folder,
+              "checkpoints": ", ".join(f"round {n}: {text.scaled(float(b), 'bytes')}" for n, b in r.checkpoints[-2:])}
+             for r in runs]
+    differs, same = split_keys(dicts)
+    body = same_table(same, dicts[0], "entry")
+    if differs:
+        rows = [[r.label, r.seed, *(d.get(k, "–") for k in differs)] for r, d in zip(runs, dicts)]
+        body = page.table(["run", "seed", *differs], rows, left=len(differs) + 2) + page.fold(
+            f"{len(same)} entries that are the same", body)
+    return page.section("Provenance", body)
 
 
 def build(paths):
@@ -250,6 +261,7 @@ def build(paths):
     if len(groups) == 1 and len(runs) == 1:
         r = runs[0]
         body += page.tiles([(text.number(r.last("val_bits_per_byte")), "bits/byte, validation"),
+                            (text.number(evaluation_value("test/mixed_bits_per_byte")(r)), "bits/byte, test"),
                             (text.number(float(r.rounds[-1])), "rounds"), (text.scaled(r.last("tokens"), ""), "tokens"),
                             (text.duration(r.total("round_seconds")), "wall time"),
                             (text.scaled(r.total("payload_bytes"), "bytes"), "sent by a client")])

@@ -241,10 +241,10 @@ def as_html(t):
             values = "<br>".join(f"{e(m)} {text.plus_minus(i, c.unit)}" for m, i in c.values)
             verdict = (f'<span class="verdict {c.verdict.replace(" ", "-")}">{VERDICT_MARK[c.verdict]} {c.verdict}</span>'
                        + (f"<small>{e(c.cause)}</small>" if c.cause else ""))
-            rows.append([f"{e(c.claim)}<small>{e(c.source)}</small>", verdict,
+            rows.append([f'<div class="words">{e(c.claim)}<small>{e(c.source)}</small></div>', verdict,
                          f"<code>{e(c.bar)}</code><small>{e(c.metric)}</small>",
                          f"{text.number(c.measured.mean)}<small>{text.span(c.measured)}, {len(c.seeds)} seeds</small>",
-                         values, e(c.budget)])
+                         values, f'<div class="words few">{e(c.budget)}</div>'])
         parts.append(page.section("Claims", page.table(
             ["claim", "verdict", "bar", "compared", "methods", "budget"], rows, left=3, is_html=True),
             "The verdict looks at the 95 % interval of the paired comparison: all of it within the bar, all outside, or "

@@ -35,9 +35,11 @@ def scaled(x, unit):
 
 
 def duration(s):
-    """Seconds as "0.12 s", "48 s", "3 min 05 s", "2 h 07 min"."""
+    """Seconds as "12.3 ms", "1.23 s", "48 s", "3 min 05 s", "2 h 07 min"."""
     if s is None or math.isnan(s):
         return "–"
+    if 0 < s < 1:
+        return f"{number(s * 1e3, 3)} ms"
     if s < 10:
         return f"{number(s, 3)} s"
     if s < 60:

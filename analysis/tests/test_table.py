@@ -148,7 +148,7 @@ class TestNumbers(unittest.TestCase):
         self.assertEqual(text.scaled(327680, "tokens"), "327.7 ktok")
         self.assertEqual(text.scaled(30343680, "bytes"), "30.34 MB")
         self.assertEqual(text.scaled(2055, ""), "2055")
-        self.assertEqual([text.duration(s) for s in (.1234, 48.2, 185, 7620)], ["0.123 s", "48 s", "3 min 05 s", "2 h 07 min"])
+        self.assertEqual([text.duration(s) for s in (.1234, 48.2, 185, 7620)], ["123 ms", "48 s", "3 min 05 s", "2 h 07 min"])
 
     def test_digits_follow_the_interval(self):
         self.assertEqual(text.plus_minus(stats.Interval(1.93712, 1.925, 1.94924, 3)), "1.937 ± 0.012")

@@ -4,42 +4,40 @@
 
 #include "data/text/text_internal.h"
 
-enum { PATH_BYTES = 256, VOCAB_BYTE = 256 };
+enum { PATH_BYTES = 256 };
 
 static const char *const split_group[AT_TEXT_SPLITS] = {"examples", "validation", "test"};
-static const char *const split_help[AT_TEXT_SPLITS] = {"Training text as bytes of UTF-8; a 0 ends each document.",
-                                                       "Validation text as bytes of UTF-8; a 0 ends each document.",
-                                                       "Test text as bytes of UTF-8; a 0 ends each document."};
+static const char *const split_name[AT_TEXT_SPLITS] = {"Training", "Validation", "Test"};
+static const char *const tokenizer_name[] = {[AT_TEXT_BYTE] = "byte", [AT_TEXT_BPE] = "bpe"};
+static const char *const token_help[] = {
+    [AT_TEXT_BYTE] = "bytes of UTF-8", [AT_TEXT_BPE] = "tokens, whose bytes are in /tokenizer"};
 
-at_err at_text_store_root(at_h5 *f, const at_text_cfg *cfg) {
+at_err at_text_store_root(at_h5 *f, const at_text_cfg *cfg, int64_t vocab) {
   AT_TRY(at_h5_set_attr_text(f, "/", "description",
                              "Federated text: one client per language or genre, split by document name."));
-  AT_TRY(at_h5_set_attr_text(f, "/", "tokenizer", "byte"));
-  AT_TRY(at_h5_set_attr_i64(f, "/", "vocab", VOCAB_BYTE));
+  AT_TRY(at_h5_set_attr_text(f, "/", "tokenizer", tokenizer_name[cfg->tokenizer]));
+  AT_TRY(at_h5_set_attr_i64(f, "/", "vocab", vocab));
   AT_TRY(at_h5_set_attr_i64(f, "/", "separator", AT_TEXT_SEPARATOR));
   AT_TRY(at_h5_set_attr_i64(f, "/", "split_seed", cfg->seed));
   return AT_OK;
 }
 
-static at_err store_tokens(at_h5 *f, const at_silo *spec, const at_text_silo *silo) {
+static at_err store_tokens(at_h5 *f, const at_silo *spec, const at_text_tokens *tokens, int tokenizer) {
   for (int s = 0; s < AT_TEXT_SPLITS; s++) {
-    if (silo->split[s].len == 0) {
+    if (tokens->n[s] == 0) {
       continue;
     }
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], help[PATH_BYTES];
     snprintf(path, sizeof path, "/%s/%s/tokens", split_group[s], spec->name);
-    at_h5_desc d = {.path = path,
-                    .type = AT_H5_U8,
-                    .ndims = 1,
-                    .dims = {(int64_t)silo->split[s].len},
-                    .units = "token",
-                    .description = split_help[s]};
-    AT_TRY(at_h5_write(f, &d, silo->split[s].data));
+    snprintf(help, sizeof help, "%s text as %s; a 0 ends each document.", split_name[s], token_help[tokenizer]);
+    at_h5_desc d = {
+        .path = path, .type = tokens->type, .ndims = 1, .dims = {tokens->n[s]}, .units = "token", .description = help};
+    AT_TRY(at_h5_write(f, &d, tokens->data[s]));
   }
   return AT_OK;
 }
 
-static at_err store_documents(at_h5 *f, const at_silo *spec, const at_text_silo *silo) {
+static at_err store_documents(at_h5 *f, const at_silo *spec, const at_text_silo *silo, const at_text_tokens *tokens) {
   const struct {
     const char *field;
     at_h5_type type;
@@ -47,8 +45,9 @@ static at_err store_documents(at_h5 *f, const at_silo *spec, const at_text_silo 
     const char *units, *description;
   } column[] = {
       {"split", AT_H5_U8, silo->which, "1", "Split of the document: 0 train, 1 validation, 2 test."},
-      {"offset", AT_H5_I64, silo->offset, "token", "First token of the document in its split."},
-      {"length", AT_H5_I64, silo->length, "token", "Tokens of the document without the closing 0."},
+      {"offset", AT_H5_I64, tokens->offset, "token", "First token of the document in its split."},
+      {"length", AT_H5_I64, tokens->length, "token", "Tokens of the document without the closing 0."},
+      {"bytes", AT_H5_I64, silo->length, "byte", "Text of the document as UTF-8."},
   };
   char path[PATH_BYTES];
   snprintf(path, sizeof path, "/documents/%s/name", spec->name);
@@ -84,13 +83,13 @@ static at_err store_numbers(at_h5 *f, const char *group, const at_text_silo *sil
   return AT_OK;
 }
 
-at_err at_text_store_silo(at_h5 *f, const at_silo *spec, const at_text_silo *silo, const at_text_counts *counts,
-                          const at_text_cfg *cfg) {
+at_err at_text_store_silo(at_h5 *f, const at_silo *spec, const at_text_silo *silo, const at_text_tokens *tokens,
+                          const at_text_counts *counts, const at_text_cfg *cfg) {
   char group[PATH_BYTES];
   at_silo_origin origin;
   const at_silo_row *row = spec->row;
-  AT_TRY(store_tokens(f, spec, silo));
-  AT_TRY(store_documents(f, spec, silo));
+  AT_TRY(store_tokens(f, spec, tokens, cfg->tokenizer));
+  AT_TRY(store_documents(f, spec, silo, tokens));
   AT_TRY(at_silo_origin_read(&origin, spec, cfg->dir));
   snprintf(group, sizeof group, "/examples/%s", spec->name);
   const struct {

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `atoll data text`: options, the loop over silos, reading shared by the ranks, writing by rank 0. */
+/* `atoll data text`: options, the loop over silos, reading shared by the ranks, writing by rank 0 (bytes at once, other
+ * tokens when all silos are read). */
 #include "data/text/text.h"
 
 #include <string.h>
 
+#include "data/text/pool.h"
 #include "data/text/reader.h"
 #include "data/text/text_internal.h"
 #include "src/base/alloc.h"
 #include "src/base/progress.h"
 #include "src/store/provenance.h"
 
-static const char *const tokenizers[] = {"byte", NULL};
+static const char *const tokenizers[] = {"byte", "bpe", NULL};
 
 static const at_opt option_rows[] = {
     AT_OPT_STR(at_text_cfg, dir, "dir", "", "Folder that jobs/fetch-text filled with packages.", .is_volatile = true),
@@ -27,7 +29,12 @@ static const at_opt option_rows[] = {
                  "Most text per silo, whole documents; 0: all there is."),
     /* 26 of the seeds 0 to 600 spreads the bytes of the 14 silos best: 3 to 9 % of each in validation and in test. */
     AT_OPT_INT(at_text_cfg, seed, "seed", "26", 0, 9007199254740992.0, "", "Decides which documents go where."),
-    AT_OPT_ENUM(at_text_cfg, tokenizer, "tokenizer", "byte", tokenizers, "How text becomes tokens."),
+    AT_OPT_ENUM(at_text_cfg, tokenizer, "tokenizer", "byte", tokenizers,
+                "How text becomes tokens: its bytes, or byte pairs learned from the training text."),
+    AT_OPT_INT(at_text_cfg, vocab, "vocab", "4096", AT_BPE_BYTES, AT_BPE_VOCAB_MAX, "tokens",
+               "With tokenizer=bpe: tokens, bytes included; fewer if the text is too small for so many."),
+    AT_OPT_BYTES(at_text_cfg, sample_bytes, "bpe_sample_bytes", "2 MB", 1024, 1e9,
+                 "With tokenizer=bpe: training text of each silo that the pairs are learned from."),
 };
 static const at_opt_table option_table = AT_OPT_TABLE("Text data set", option_rows);
 
@@ -44,7 +51,8 @@ typedef struct build {
   at_silo_list list;
   at_hashset english; /* rank 0: paragraphs of the English pages */
   bool have_english;
-  at_h5 *file; /* rank 0 */
+  at_h5 *file;       /* rank 0 */
+  at_text_pool pool; /* with tokenizer=bpe; item i is that of built[i] */
   at_progress *progress;
   int64_t bytes;  /* of text so far */
   summary *built; /* owned; rank 0 */
@@ -93,6 +101,9 @@ static at_err read_options(build *b) {
   }
   if (b->cfg.system && b->cfg.dir[0] != 0) {
     return at_opts_reject(b->opts, "system", "dir is given too; give one of them");
+  }
+  if (b->cfg.tokenizer == AT_TEXT_BYTE && at_opts_is_given(b->opts, "vocab")) {
+    return at_opts_reject(b->opts, "vocab", "there are 256 bytes; add tokenizer=bpe for another number");
   }
   if (b->cfg.validation + b->cfg.test > 0.9) {
     return at_opts_reject(b->opts, "validation", "with test it leaves less than a tenth for training");
@@ -194,6 +205,29 @@ static void note_silo(build *b, const at_silo *silo, const at_text_silo *text, c
   }
 }
 
+/* Text bytes per token of what was held out, or of the training text where nothing was. */
+static double bytes_per_token(const summary *s, const at_text_waiting *w) {
+  const int64_t held_out = s->bytes[AT_TEXT_VALIDATION] + s->bytes[AT_TEXT_TEST];
+  return held_out > 0 ? (double)held_out / (double)(w->tokens[AT_TEXT_VALIDATION] + w->tokens[AT_TEXT_TEST])
+                      : (double)s->bytes[AT_TEXT_TRAIN] / (double)w->tokens[AT_TEXT_TRAIN];
+}
+
+static void report_tokenizer(const build *b) {
+  at_log *log = b->args->log;
+  const at_text_pool *pool = &b->pool;
+  for (int64_t i = 0; i < b->n_built; i++) {
+    at_log_info(log, "data", "silo = %s, held-out bytes per token = %.2f", b->built[i].name,
+                bytes_per_token(&b->built[i], &pool->item[i]));
+  }
+  at_log_info(log, "data",
+              "tokenizer = bpe, vocab = %d, different words = %lld, learned in s = %.1f, encoded MB/s per rank = %.0f",
+              pool->bpe->vocab->n, (long long)pool->n_words, pool->learn_seconds, 1e-6 * pool->encode_rate);
+  if (pool->bpe->vocab->n < b->cfg.vocab) {
+    at_log_warn(log, "data", "the text gives only %d tokens of the %lld asked for: no other pair occurs twice",
+                pool->bpe->vocab->n, (long long)b->cfg.vocab);
+  }
+}
+
 /* What was built, once the progress line is out of the way. */
 static void report(const build *b) {
   at_log *log = b->args->log;
@@ -214,29 +248,62 @@ static void report(const build *b) {
       }
     }
   }
+  if (b->pool.bpe != NULL && at_comm_rank(b->args->world) == 0) {
+    report_tokenizer(b);
+  }
   at_log_info(log, "data", "file = %s, silos = %lld, MB = %.2f", b->args->out, (long long)b->n_built,
               1e-6 * (double)b->bytes);
 }
 
-/* Rank 0: merge and write what was gathered. */
-static at_err finish_silo(build *b, const at_silo *silo, const at_bytes *packed, const at_text_counts *counts,
-                          bool store) {
-  at_text_silo text = {0};
+/* Rank 0: merge what was gathered; *text is the silo if it is to be kept, else empty. */
+static at_err merge_silo(build *b, const at_silo *silo, const at_bytes *packed, const at_text_counts *counts,
+                         bool store, at_text_silo *text) {
   at_text_rules rules = {.seed = (uint64_t)b->cfg.seed,
                          .validation = b->cfg.validation,
                          .test = b->cfg.test,
                          .max_bytes = b->cfg.max_bytes};
   bool english = is_english(silo);
   bool translated = silo->row != NULL && silo->row->translated && b->have_english;
-  at_err err = at_text_merge(packed->data, packed->len, translated ? &b->english : NULL, english ? &b->english : NULL,
-                             &rules, &text);
+  AT_TRY(at_text_merge(packed->data, packed->len, translated ? &b->english : NULL, english ? &b->english : NULL, &rules,
+                       text));
   b->have_english = b->have_english || english;
-  if (err == AT_OK && store && text.documents > 0) {
-    err = at_text_store_silo(b->file, silo, &text, counts, &b->cfg);
-    note_silo(b, silo, &text, counts);
-  } else if (err == AT_OK && store && (silo->row == NULL || counts->files > 0)) {
+  if (store && text->documents > 0) {
+    note_silo(b, silo, text, counts);
+    return AT_OK;
+  }
+  if (store && (silo->row == NULL || counts->files > 0)) {
     at_log_warn(b->args->log, "data", "silo %s is left out: its %lld files hold no text", silo->name,
                 (long long)counts->files);
+  }
+  at_text_silo_free(text);
+  return AT_OK;
+}
+
+/* Rank 0. */
+static at_err store_bytes(build *b, const at_silo *silo, const at_text_silo *text, const at_text_counts *counts) {
+  at_text_tokens tokens = {.type = AT_H5_U8, .offset = text->offset, .length = text->length};
+  for (int s = 0; s < AT_TEXT_SPLITS; s++) {
+    tokens.data[s] = text->split[s].data;
+    tokens.n[s] = (int64_t)text->split[s].len;
+  }
+  return at_text_store_silo(b->file, silo, text, &tokens, counts, &b->cfg);
+}
+
+/* Merge and write what rank 0 gathered, or keep it until its tokenizer is there.  Collective. */
+static at_err finish_silo(build *b, const at_silo *silo, const at_bytes *packed, const at_text_counts *counts,
+                          bool store) {
+  at_comm *world = b->args->world;
+  at_text_silo text = {0};
+  int rank = at_comm_rank(world);
+  at_err err = at_comm_agree(world, rank == 0 ? merge_silo(b, silo, packed, counts, store, &text) : AT_OK);
+  int64_t documents = text.documents;
+  if (err == AT_OK) {
+    err = at_comm_bcast(world, 0, &documents, sizeof documents);
+  }
+  if (err == AT_OK && documents > 0 && b->cfg.tokenizer == AT_TEXT_BYTE) {
+    err = at_comm_agree(world, rank == 0 ? store_bytes(b, silo, &text, counts) : AT_OK);
+  } else if (err == AT_OK && documents > 0) {
+    err = at_text_pool_add(&b->pool, world, silo, &text, counts);
   }
   at_text_silo_free(&text);
   return err;
@@ -264,10 +331,7 @@ static at_err build_silo(build *b, const at_silo *silo, bool store) {
   AT_TRY_TO(err, done, gather(b, &sink, &packed, &counts));
   AT_TRY_TO(err, done, report_skipped(b, silo, &sink, counts.skipped));
   at_text_sink_free(&sink);
-  if (at_comm_rank(world) == 0) {
-    err = finish_silo(b, silo, &packed, &counts, store);
-  }
-  err = at_comm_agree(world, err);
+  err = finish_silo(b, silo, &packed, &counts, store);
 done:
   at_silo_files_free(&files);
   at_text_sink_free(&sink);
@@ -362,9 +426,12 @@ static at_err run(build *b) {
   }
   AT_TRY(at_comm_agree(world, err));
   AT_TRY(build_all(b));
+  if (b->cfg.tokenizer == AT_TEXT_BPE) {
+    AT_TRY(at_text_pool_finish(&b->pool, world, b->file, &b->cfg));
+  }
   AT_TRY(write_provenance(b));
   if (rank == 0) {
-    err = at_text_store_root(b->file, &b->cfg);
+    err = at_text_store_root(b->file, &b->cfg, b->pool.bpe != NULL ? b->pool.bpe->vocab->n : AT_BPE_BYTES);
     if (err == AT_OK) {
       err = at_h5_commit(b->file);
       b->file = NULL;
@@ -382,6 +449,7 @@ at_err at_data_text_run(const at_data_args *args) {
   }
   at_h5_discard(b.file);
   at_free(b.built);
+  at_text_pool_free(&b.pool);
   at_hashset_free(&b.english);
   at_silo_list_free(&b.list);
   at_opts_destroy(b.opts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Vector versions of the flat parameter-vector functions (definitions: kernels/vec_ref.c).
  *
- * sgd, axpy, sub, dot, sumsq, grid_add and grid_get give the reference's bits at every level: their products are rounded
+ * sgd, momentum, langevin, lerp, axpy, sub, dot, sumsq, grid_add and grid_get give the reference's bits at every level: their products are rounded
  * where the reference rounds, and their sums run in the same lanes.  adamw uses fused multiply-adds and differs in the last
  * places. */
 #include <string.h>
@@ -24,6 +24,50 @@ static void adamw(const at_adamw *a, int64_t n, const float *g, float *w, float 
   vf_store_lanes(w + (j), lanes, vf_sub(wj, vf_fma(decay, wj, ratio)));                           \
   vf_store_lanes(m + (j), lanes, mj);                                                             \
   vf_store_lanes(v + (j), lanes, vj)
+  AT_ROW_EACH(n, BODY);
+#undef BODY
+}
+
+static void momentum(const at_momentum *a, int64_t n, const float *g, float *w, float *m) {
+  const at_momentum_f32 s = at_momentum_round(a);
+  const vf scale = vf_set1(s.scale), decay = vf_set1(s.decay), mu = vf_set1(s.mu), lr = vf_set1(s.lr);
+  const int nesterov = a->nesterov;
+#define BODY(j, lanes)                                                                   \
+  const vf wj = vf_load_lanes(w + (j), lanes);                                           \
+  const vf gj = vf_add(vf_mul(scale, vf_load_lanes(g + (j), lanes)), vf_mul(decay, wj)); \
+  const vf mj = vf_add(vf_mul(mu, vf_load_lanes(m + (j), lanes)), gj);                   \
+  const vf step = nesterov ? vf_add(gj, vf_mul(mu, mj)) : mj;                            \
+  vf_store_lanes(w + (j), lanes, vf_sub(wj, vf_mul(lr, step)));                          \
+  vf_store_lanes(m + (j), lanes, mj)
+  AT_ROW_EACH(n, BODY);
+#undef BODY
+}
+
+static void langevin(const at_langevin *a, int64_t n, const float *g, const float *xi, float *w, float *v) {
+  const at_langevin_f32 s = at_langevin_round(a);
+  const vf scale = vf_set1(s.scale), decay = vf_set1(s.decay), lr = vf_set1(s.lr), noise = vf_set1(s.noise);
+  const vf beta = vf_set1(s.beta), rest = vf_set1(s.rest), eps = vf_set1(s.eps), one = vf_set1(1.0f);
+#define BODY(j, lanes)                                                                               \
+  const vf wj = vf_load_lanes(w + (j), lanes), xj = vf_load_lanes(xi + (j), lanes);                  \
+  const vf gj = vf_add(vf_mul(scale, vf_load_lanes(g + (j), lanes)), vf_mul(decay, wj));             \
+  vf gain = one, root = one;                                                                         \
+  if (v != NULL) {                                                                                   \
+    const vf vj = vf_add(vf_mul(beta, vf_load_lanes(v + (j), lanes)), vf_mul(rest, vf_mul(gj, gj))); \
+    gain = vf_div(one, vf_add(vf_sqrt(vj), eps));                                                    \
+    root = vf_sqrt(gain);                                                                            \
+    vf_store_lanes(v + (j), lanes, vj);                                                              \
+  }                                                                                                  \
+  const vf down = vf_sub(wj, vf_mul(lr, vf_mul(gain, gj)));                                          \
+  vf_store_lanes(w + (j), lanes, vf_add(down, vf_mul(noise, vf_mul(root, xj))))
+  AT_ROW_EACH(n, BODY);
+#undef BODY
+}
+
+static void lerp(double a, int64_t n, const float *x, float *y) {
+  const vf f = vf_set1((float)a);
+#define BODY(j, lanes)                         \
+  const vf yj = vf_load_lanes(y + (j), lanes); \
+  vf_store_lanes(y + (j), lanes, vf_add(yj, vf_mul(f, vf_sub(vf_load_lanes(x + (j), lanes), yj))))
   AT_ROW_EACH(n, BODY);
 #undef BODY
 }
@@ -98,4 +142,4 @@ static double grid_add(double weight, int bits, int64_t n, const float *x, int64
   return (rest > most ? rest : most) + nan + 0.0 * rest; /* 0, or NaN */
 }
 
-const at_vec AT_SIMD(vec) = {adamw, sgd, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};
+const at_vec AT_SIMD(vec) = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};

@@ -125,6 +125,9 @@ static at_err resolve(at_opts *set, void *cfg) {
     }
     AT_TRY(at_opts_set_from(set, "fed.moments=reset", "derived from other keys"));
   }
+  if (c->optimizer == AT_OPTIM_SGD && c->weight_decay != 0) {
+    return at_opts_reject(set, "local.weight_decay", "local.optimizer = sgd takes plain steps: leave it at 0");
+  }
   if (c->kv_heads == 0) {
     AT_TRY(set_number(set, "model.kv_heads", c->heads));
   }

@@ -2,6 +2,7 @@
 /* Bringing a run up: data, model, buffers, folder; and taking it down. */
 #include <string.h>
 
+#include "data/tokenizer.h"
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
@@ -118,7 +119,7 @@ static at_err allocate_replicated(at_photon *p) {
     return AT_OK;
   }
   AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
-  return allocate_exact(p);
+  return p->cfg->run.reduce == AT_REDUCE_EXACT ? allocate_exact(p) : AT_OK;
 }
 
 /* Clients whose state stays here: every size-th one, so that the owner never changes. */
@@ -185,6 +186,12 @@ static void start_values(at_photon *p, at_opts *set) {
   p->count.data_checksum = p->corpus->checksum;
 }
 
+/* RUN/tokenizer.h5, so that text can be made of the run's tokens without its data.  Rank 0. */
+static at_err write_tokenizer(at_photon *p) {
+  const at_bpe *bpe = p->corpus->bpe;
+  return bpe == NULL ? AT_OK : at_tokenizer_save(at_run_path(p->run, "tokenizer.h5"), bpe);
+}
+
 static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
   at_comm *world = p->s->world;
   AT_TRY(at_run_open(&p->run, world, p->cfg->run.run, resume ? AT_RUN_RESUME : AT_RUN_NEW));
@@ -192,7 +199,8 @@ static at_err open_folder(at_photon *p, at_opts *set, bool resume) {
   at_err err = at_opts_yaml_text(set, &yaml);
   AT_TRY_TO(err, done, at_comm_agree(world, err));
   AT_TRY_TO(err, done, at_provenance_create(&p->prov, world, yaml, at_isa_name(p->s->pin.isa), p->s->pin.threads));
-  if (!resume) {
+  if (!resume) { /* the configuration comes last: it makes the folder a run that can be resumed */
+    AT_TRY_TO(err, done, at_comm_agree(world, at_comm_rank(world) == 0 ? write_tokenizer(p) : AT_OK));
     AT_TRY_TO(err, done, at_run_write_config(p->run, world, yaml));
   }
   AT_TRY_TO(err, done, at_comm_agree(world, at_log_open_file(p->s->log, at_run_path(p->run, "log.txt"))));

@@ -2,6 +2,7 @@
 /* Options from YAML: the events of libyaml, held against the option table. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 #include "src/base/alloc.h"
@@ -247,6 +248,11 @@ at_err at_opts_load_file(at_opts *set, const char *path) {
   FILE *in = fopen(path, "re");
   if (in == NULL) {
     return AT_FAIL(AT_ERR_FILE, "%s: cannot read the configuration: %s", path, strerror(errno));
+  }
+  struct stat s;
+  if (fstat(fileno(in), &s) == 0 && S_ISDIR(s.st_mode)) {
+    fclose(in);
+    return AT_FAIL(AT_ERR_FILE, "%s: cannot read the configuration: it is a folder", path);
   }
   at_err err = load(set, path, NULL, 0, in);
   fclose(in);

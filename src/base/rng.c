@@ -139,14 +139,18 @@ double at_rng_normal(const at_stream *s, uint64_t index) {
 }
 
 void at_rng_fill_normal(const at_stream *s, double mean, double sd, float *out, int64_t n) {
-  for (int64_t i = 0; i < n; i += 4) {
+  at_rng_fill_normal_from(s, 0, mean, sd, out, n);
+}
+
+void at_rng_fill_normal_from(const at_stream *s, int64_t first, double mean, double sd, float *out, int64_t n) {
+  for (int64_t i = first - first % 4; i < first + n; i += 4) {
     uint64_t w[4];
     double z[4];
     at_rng_block(s, (uint64_t)i / 4, w);
     normal_pair(w[0], w[1], z);
     normal_pair(w[2], w[3], z + 2);
-    for (int64_t j = 0; j < 4 && i + j < n; j++) {
-      out[i + j] = (float)(mean + sd * z[j]);
+    for (int64_t j = i < first ? first - i : 0; j < 4 && i + j < first + n; j++) {
+      out[i + j - first] = (float)(mean + sd * z[j]);
     }
   }
 }

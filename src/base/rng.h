@@ -20,7 +20,8 @@
   X(PARTITION, 7) /* assigning data to clients */                          \
   X(FAULT, 8)     /* emulated client failures */                           \
   X(QUANTISE, 9)  /* stochastic rounding of codecs */                      \
-  X(TEST, 10)     /* tests and benchmarks */
+  X(TEST, 10)     /* tests and benchmarks */                               \
+  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */
 
 typedef enum at_purpose {
 #define X(name, number) AT_RNG_##name = number,
@@ -41,6 +42,8 @@ uint64_t at_rng_below(const at_stream *s, uint64_t index, uint64_t n); /* in [0,
 /* out[n] = f32 normals with the given mean and deviation.  Element i depends on i alone: words 4*(i/4) .. of its block,
  * two Box-Muller pairs a block (so it differs from at_rng_normal(s, i)). */
 void at_rng_fill_normal(const at_stream *s, double mean, double sd, float *out, int64_t n);
+/* out[n] = elements first .. first + n - 1 of what at_rng_fill_normal gives. */
+void at_rng_fill_normal_from(const at_stream *s, int64_t first, double mean, double sd, float *out, int64_t n);
 /* k distinct numbers of 0..n-1 in ascending order, 0 <= k <= n; out[k].  O(k) memory; depends on the stream only. */
 void at_rng_choose(const at_stream *s, int64_t n, int64_t k, int64_t *out);
 /* Position `i` of a keyed permutation of 0..n-1 (Feistel network with cycle walking: no memory). */

@@ -11,10 +11,11 @@
 
 #include "data/dataset.h"
 #include "src/base/status.h"
+#include "src/lm/bpe.h"
 
 typedef struct at_tokens {
   void *data; /* owned by the corpus */
-  int width;  /* bytes a token: 1 (u8) or 4 (i32) */
+  int width;  /* bytes a token: 1 (u8), 2 (u16) or 4 (i32) */
   int64_t n;
 } at_tokens;
 
@@ -27,7 +28,8 @@ typedef struct at_corpus {
   int64_t n_silos, vocab;
   at_silo *silo;
   char *tokenizer;      /* "byte" or "bpe" */
-  int32_t *token_bytes; /* [vocab]: text bytes a token stands for; NULL: one each */
+  at_bpe *bpe;          /* NULL: tokens are bytes */
+  int32_t *token_bytes; /* [vocab]: text bytes a token stands for, 1 for the separator; NULL: one each */
   int64_t data_bytes;   /* memory it holds */
   uint32_t checksum;    /* CRC-32 of names, sizes and tokens: two data sets of the same contents have the same */
 } at_corpus;
@@ -40,6 +42,11 @@ void at_corpus_destroy(at_corpus *c); /* accepts NULL */
 void at_tokens_get(const at_tokens *t, int64_t start, int64_t count, int32_t *out);
 /* Text bytes that tokens[n] stand for; negative tokens count nothing. */
 int64_t at_corpus_bytes_of(const at_corpus *c, const int32_t *tokens, int64_t n);
+
+/* The text of tokens [start, start + count) as bytes to out (a separator is a 0), which has room for
+ * at_corpus_text_bytes(); returns how many. */
+int64_t at_corpus_text(const at_corpus *c, const at_tokens *t, int64_t start, int64_t count, uint8_t *out);
+int64_t at_corpus_text_bytes(const at_corpus *c, const at_tokens *t, int64_t start, int64_t count);
 
 /* How silos are dealt to clients. */
 typedef enum at_partition {

@@ -3,6 +3,7 @@
 #include "src/lm/sample.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/approx.h"
 #include "src/base/alloc.h"
@@ -52,11 +53,16 @@ static bool is_inside(const uint8_t *bytes, size_t n) {
 }
 
 static bool may_follow(const at_sampler *s, int32_t token, const at_utf8_guard *guard, bool closing) {
+  const at_sampling *set = s->set;
   if (token == s->vocab->separator) {
-    return s->set->may_end && !closing && at_utf8_may_end(guard);
+    return set->may_end && !closing && set->start_bytes == 0 && at_utf8_may_end(guard);
   }
   size_t n;
   const uint8_t *bytes = at_vocab_bytes(s->vocab, token, &n);
+  const size_t shared = n < set->start_bytes ? n : set->start_bytes;
+  if (shared > 0 && memcmp(bytes, set->start, shared) != 0) {
+    return false;
+  }
   return n > 0 && at_utf8_accepts(guard, bytes, n) && (!closing || is_inside(bytes, n));
 }
 

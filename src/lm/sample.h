@@ -13,6 +13,10 @@ typedef struct at_sampling {
   double top_p;       /* of those, only the likeliest that together have at least this share; in (0, 1] */
   uint64_t seed;      /* random numbers of (seed, GENERATE, client = text, step = position) */
   bool may_end;       /* the separator may be chosen, where no character is open */
+  const uint8_t
+      *start;         /* [start_bytes], borrowed: the text goes on with these, so a token must agree with them as far as
+                         * both reach */
+  size_t start_bytes; /* 0: no such condition */
 } at_sampling;
 
 typedef struct at_sampler at_sampler;

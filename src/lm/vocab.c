@@ -7,7 +7,6 @@
 static at_err vocab_alloc(at_vocab **out, int32_t n, int64_t bytes) {
   at_err err;
   AT_TRY(at_alloc(out, 1, sizeof **out, "vocabulary"));
-  (*out)->n = n;
   AT_TRY_TO(err, failed, at_alloc(&(*out)->start, (size_t)n + 1, sizeof *(*out)->start, "vocabulary"));
   AT_TRY_TO(err, failed, at_alloc(&(*out)->bytes, (size_t)bytes, 1, "vocabulary"));
   return AT_OK;
@@ -17,13 +16,18 @@ failed:
   return err;
 }
 
-at_err at_vocab_create_bytes(at_vocab **out) {
-  AT_TRY(vocab_alloc(out, 256, 255));
+at_err at_vocab_create_room(at_vocab **out, int32_t extra, int32_t longest) {
+  AT_TRY(vocab_alloc(out, 256 + extra, 255 + (int64_t)extra * longest));
+  (*out)->n = 256;
   for (int32_t i = 1; i < 256; i++) { /* token 0 is empty */
     (*out)->start[i + 1] = i;
     (*out)->bytes[i - 1] = (uint8_t)i;
   }
   return AT_OK;
+}
+
+at_err at_vocab_create_bytes(at_vocab **out) {
+  return at_vocab_create_room(out, 0, 0);
 }
 
 void at_vocab_destroy(at_vocab *v) {

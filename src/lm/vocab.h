@@ -17,6 +17,9 @@ typedef struct at_vocab {
 
 /* 256 tokens, each the byte of its number, except the separator 0. */
 at_err at_vocab_create_bytes(at_vocab **out);
+/* As above, with room for `extra` tokens of at most `longest` bytes each.  To add one, write its bytes from
+ * bytes[start[n]] on, set start[n + 1] and count n up. */
+at_err at_vocab_create_room(at_vocab **out, int32_t extra, int32_t longest);
 void at_vocab_destroy(at_vocab *v); /* accepts NULL */
 
 /* The bytes of a token of 0 .. n - 1; *length may be 0. */

@@ -61,8 +61,13 @@ static at_val mlp_part(at_scope *s, const at_gpt *c, at_val x) {
 }
 
 at_val at_gpt_block(at_scope *s, const at_gpt *c, at_val x, bool causal) {
+  if (c->recompute) {
+    at_graph_begin_block(s->g);
+  }
   x = at_add(s->g, x, attention_part(s, c, x, causal));
-  return at_add(s->g, x, mlp_part(s, c, x));
+  x = at_add(s->g, x, mlp_part(s, c, x));
+  at_graph_end_block(s->g);
+  return x;
 }
 
 at_val at_gpt_build(at_scope *s, const at_gpt *c, at_val tokens) {

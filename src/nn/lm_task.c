@@ -4,59 +4,23 @@
 
 #include "src/base/alloc.h"
 #include "src/graph/ops.h"
+#include "src/nn/task.h"
 
 struct at_lm_task {
   at_gpt gpt;
   int batch, eval_batch;
-  at_graph *graph; /* of training; owns the layout */
-  at_program *train, *eval;
-  float *grad;
-  void *arena; /* shared: the programs run one after the other */
-  size_t arena_bytes;
+  at_task *task;
+  const at_program *train, *eval; /* the task's */
 };
 
-static at_val loss_of(at_graph *g, const at_gpt *c, int batch, double scale) {
-  at_val tokens = at_graph_input(g, "tokens", AT_I32, AT_SHAPE(batch, c->context));
-  at_val targets = at_graph_input(g, "targets", AT_I32, AT_SHAPE(batch * c->context));
-  return at_cross_entropy(g, at_gpt_logits(g, c, tokens), targets, scale);
-}
-
-static at_err compile_train(at_lm_task *t, const at_kernels *k) {
-  AT_TRY(at_graph_create(&t->graph, AT_F32));
-  at_graph *g = t->graph;
-  at_val loss = loss_of(g, &t->gpt, t->batch, 1.0 / (double)(t->batch * t->gpt.context));
-  AT_TRY(at_graph_status(g));
-  const at_layout *l = at_graph_params(g);
-  at_val *wrt = NULL;
-  at_output *outs = NULL;
-  at_err err;
-  AT_TRY_TO(err, done, at_alloc(&wrt, 2 * (size_t)l->n, sizeof *wrt, "gradient list"));
-  AT_TRY_TO(err, done, at_alloc(&outs, (size_t)l->n + 1, sizeof *outs, "program outputs"));
-  at_val *grad = wrt + l->n;
-  for (int i = 0; i < l->n; i++) {
-    wrt[i] = at_graph_param_value(g, i);
-  }
-  AT_TRY_TO(err, done, at_graph_vjp(g, &loss, NULL, 1, wrt, l->n, grad));
-  for (int i = 0; i < l->n; i++) {
-    outs[i] =
-        (at_output){.value = grad[i], .slot = AT_SLOT_GRAD, .offset = l->tensor[i].offset, .count = l->tensor[i].count};
-  }
-  outs[l->n] = (at_output){.value = loss, .slot = AT_SLOT_OUT};
-  AT_TRY_TO(err, done, at_program_compile(&t->train, g, k, outs, l->n + 1));
-  AT_TRY_TO(err, done, at_alloc(&t->grad, (size_t)l->count, sizeof *t->grad, "gradient"));
-done:
-  at_free(wrt);
-  at_free(outs);
-  return err;
-}
-
-static at_err compile_eval(at_lm_task *t, const at_kernels *k) {
-  at_graph *g;
-  AT_TRY(at_graph_create(&g, AT_F32));
-  at_output out = {.value = loss_of(g, &t->gpt, t->eval_batch, 1.0), .slot = AT_SLOT_OUT};
-  at_err err = at_program_compile(&t->eval, g, k, &out, 1);
-  at_graph_destroy(g);
-  return err;
+/* The mean over all tokens in training, their sum in evaluation. */
+static int build(at_scope *s, const void *context, at_pass pass, int64_t batch, at_val out[AT_TASK_OUTS]) {
+  const at_gpt *c = context;
+  at_val tokens = at_graph_input(s->g, "tokens", AT_I32, AT_SHAPE(batch, c->context));
+  at_val targets = at_graph_input(s->g, "targets", AT_I32, AT_SHAPE(batch * c->context));
+  double scale = pass == AT_PASS_TRAIN ? 1.0 / (double)(batch * c->context) : 1.0;
+  out[0] = at_cross_entropy(s->g, at_gpt_build(s, c, tokens), targets, scale);
+  return 1;
 }
 
 at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
@@ -67,12 +31,11 @@ at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_
   t->gpt = *c;
   t->batch = batch;
   t->eval_batch = eval_batch;
+  at_task_def def = {.build = build, .context = &t->gpt};
   at_err err;
-  AT_TRY_TO(err, failed, compile_train(t, k));
-  AT_TRY_TO(err, failed, compile_eval(t, k));
-  size_t a = at_program_arena_bytes(t->train), b = at_program_arena_bytes(t->eval);
-  t->arena_bytes = a > b ? a : b;
-  AT_TRY_TO(err, failed, at_alloc(&t->arena, t->arena_bytes, 1, "activation arena"));
+  AT_TRY_TO(err, failed, at_task_create(&t->task, &def, k));
+  AT_TRY_TO(err, failed, at_task_program(t->task, AT_PASS_TRAIN, batch, &t->train));
+  AT_TRY_TO(err, failed, at_task_program(t->task, AT_PASS_EVAL, eval_batch, &t->eval));
   *out = t;
   return AT_OK;
 failed:
@@ -82,17 +45,13 @@ failed:
 
 void at_lm_task_destroy(at_lm_task *t) {
   if (t != NULL) {
-    at_program_destroy(t->train);
-    at_program_destroy(t->eval);
-    at_graph_destroy(t->graph);
-    at_free(t->grad);
-    at_free(t->arena);
+    at_task_destroy(t->task);
     at_free(t);
   }
 }
 
 const at_layout *at_lm_task_layout(const at_lm_task *t) {
-  return at_graph_params(t->graph);
+  return at_task_params(t->task);
 }
 
 int64_t at_lm_task_context(const at_lm_task *t) {
@@ -108,8 +67,7 @@ int at_lm_task_eval_batch(const at_lm_task *t) {
 }
 
 size_t at_lm_task_bytes(const at_lm_task *t) {
-  return t->arena_bytes + (size_t)at_graph_params(t->graph)->count * sizeof(float) +
-         at_program_get_stats(t->train).const_bytes + at_program_get_stats(t->eval).const_bytes;
+  return at_task_bytes(t->task);
 }
 
 at_program_stats at_lm_task_stats(const at_lm_task *t) {
@@ -118,23 +76,20 @@ at_program_stats at_lm_task_stats(const at_lm_task *t) {
 
 double at_lm_task_grad(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets, float **grad,
                        at_poll poll, void *context) {
-  float loss;
-  at_bind b = {.param = theta, .grad = t->grad, .in = {tokens, targets}, .out = {&loss}, .arena = t->arena};
-  at_program_run(t->train, &b, poll, context);
-  *grad = t->grad;
-  return loss;
+  float value[AT_TASK_OUTS];
+  at_task_call c = {.theta = theta, .in = {tokens, targets}, .poll = poll, .poll_context = context};
+  at_task_exec(t->task, t->train, &c, value, grad);
+  return value[0];
 }
 
 void at_lm_task_profile(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets,
                         double (*now_s)(void), at_profile *rows) {
-  float loss;
-  at_bind b = {.param = theta, .grad = t->grad, .in = {tokens, targets}, .out = {&loss}, .arena = t->arena};
-  at_program_profile(t->train, &b, now_s, rows);
+  float value[AT_TASK_OUTS];
+  at_task_profile(t->task, t->train, &(at_task_call){.theta = theta, .in = {tokens, targets}}, value, now_s, rows);
 }
 
 double at_lm_task_eval(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets) {
-  float loss;
-  at_bind b = {.param = theta, .in = {tokens, targets}, .out = {&loss}, .arena = t->arena};
-  at_program_run(t->eval, &b, NULL, NULL);
-  return loss;
+  float value[AT_TASK_OUTS];
+  at_task_exec(t->task, t->eval, &(at_task_call){.theta = theta, .in = {tokens, targets}}, value, NULL);
+  return value[0];
 }

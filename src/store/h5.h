@@ -24,6 +24,7 @@ enum { AT_H5_MAXDIMS = 8 };
   X(I32, i32, 4)                                                         \
   X(I64, i64, 8)                                                         \
   X(U8, u8, 1)                                                           \
+  X(U16, u16, 2)                                                         \
   X(U32, u32, 4)                                                         \
   X(U64, u64, 8)                                                         \
   X(TEXT, text, 0)   /* strings: only at_h5_*_text and at_h5_describe */ \
@@ -85,6 +86,8 @@ at_err at_h5_set_attr_i64(at_h5 *f, const char *object, const char *name, int64_
 bool at_h5_exists(at_h5 *f, const char *path);
 /* Type and shape of what is stored; units and description are not filled. */
 at_err at_h5_describe(at_h5 *f, const char *path, at_h5_desc *out);
+/* Its elements are integers, of whatever width and sign. */
+at_err at_h5_is_integer(at_h5 *f, const char *path, bool *is_integer);
 /* data <- the whole dataset.  Type and shape must be those of `d`, else AT_ERR_STATE (says both); nothing is
  * converted.  AT_ERR_FORMAT: its checksum does not fit. */
 at_err at_h5_read(at_h5 *f, const at_h5_desc *d, void *data);

@@ -189,6 +189,16 @@ at_err at_h5_describe(at_h5 *f, const char *path, at_h5_desc *out) {
   return at_h5_drop(at_h5_describe_id(f, path, dataset, out), dataset);
 }
 
+at_err at_h5_is_integer(at_h5 *f, const char *path, bool *is_integer) {
+  hid_t dataset = -1;
+  *is_integer = false;
+  AT_TRY(at_h5_open_dataset(f, path, &dataset));
+  hid_t type = H5Dget_type(dataset);
+  at_err err = type < 0 ? AT_H5_FAIL("%s: describing %s", f->path, path) : AT_OK;
+  *is_integer = type >= 0 && H5Tget_class(type) == H5T_INTEGER;
+  return at_h5_drop(at_h5_drop(err, type), dataset);
+}
+
 at_err at_h5_expect(at_h5 *f, const at_h5_desc *want, const at_h5_desc *found) {
   bool same = want->type == found->type && want->ndims == found->ndims;
   for (int i = 0; same && i < want->ndims; i++) {

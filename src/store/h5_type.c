@@ -34,6 +34,8 @@ hid_t at_h5_type_memory(at_h5_type t) {
     return H5T_NATIVE_INT64;
   case AT_H5_U8:
     return H5T_NATIVE_UINT8;
+  case AT_H5_U16:
+    return H5T_NATIVE_UINT16;
   case AT_H5_U32:
     return H5T_NATIVE_UINT32;
   case AT_H5_U64:
@@ -57,6 +59,8 @@ at_h5_type at_h5_type_of(hid_t type) {
     switch (bytes) {
     case 1:
       return is_signed ? AT_H5_OTHER : AT_H5_U8;
+    case 2:
+      return is_signed ? AT_H5_OTHER : AT_H5_U16;
     case 4:
       return is_signed ? AT_H5_I32 : AT_H5_U32;
     case 8:
@@ -80,6 +84,8 @@ double at_h5_value(at_h5_type type, const void *data, int64_t i) {
     return (double)((const int64_t *)data)[i];
   case AT_H5_U8:
     return ((const uint8_t *)data)[i];
+  case AT_H5_U16:
+    return ((const uint16_t *)data)[i];
   case AT_H5_U32:
     return ((const uint32_t *)data)[i];
   case AT_H5_U64:
@@ -240,9 +246,12 @@ at_err at_h5_get_attr_text(at_h5 *f, const char *object, const char *name, char 
   AT_TRY(object_for_reading(f, object, &id));
   hid_t attr = H5Aexists(id, name) > 0 ? H5Aopen(id, name, H5P_DEFAULT) : -1;
   hid_t type = attr < 0 ? -1 : H5Aget_type(attr);
+  hid_t space = attr < 0 ? -1 : H5Aget_space(attr);
   at_err err = AT_OK;
   if (type < 0 || H5Tget_class(type) != H5T_STRING) {
     err = AT_FAIL(AT_ERR_FORMAT, "%s: %s has no text attribute %s", f->path, object, name);
+  } else if (space < 0 || H5Sget_simple_extent_npoints(space) != 1) {
+    err = AT_FAIL(AT_ERR_FORMAT, "%s: the attribute %s of %s is not a single text", f->path, name, object);
   } else {
     err = read_text(attr, type, value);
   }
@@ -250,5 +259,5 @@ at_err at_h5_get_attr_text(at_h5 *f, const char *object, const char *name, char 
     at_free(*value);
     *value = NULL;
   }
-  return at_h5_drop(at_h5_drop(at_h5_drop(err, type), attr), id);
+  return at_h5_drop(at_h5_drop(at_h5_drop(at_h5_drop(err, space), type), attr), id);
 }

@@ -61,9 +61,10 @@ static void print_summary(FILE *out, const at_h5_desc *d, const summary *s) {
   fprintf(out, " %9lld", (long long)s->other);
 }
 
-/* The text attribute, or "" where it has none. */
-static at_err text_of(at_h5 *f, const char *path, hid_t object, const char *name, char **text) {
-  return H5Aexists(object, name) > 0 ? at_h5_get_attr_text(f, path, name, text) : at_strdup(text, "");
+/* The text attribute, or "" where it has none, or one of another kind. */
+static at_err text_of(at_h5 *f, const char *path, const char *name, char **text) {
+  at_err err = at_h5_get_attr_text(f, path, name, text);
+  return err == AT_ERR_FORMAT ? at_strdup(text, "") : err;
 }
 
 static at_err print_dataset(at_h5 *f, const char *path, hid_t dataset, FILE *out) {
@@ -76,10 +77,10 @@ static at_err print_dataset(at_h5 *f, const char *path, hid_t dataset, FILE *out
     err = summarise(dataset, &d, &s);
   }
   if (err == AT_OK) {
-    err = text_of(f, path, dataset, AT_H5_ATTR_UNITS, &units);
+    err = text_of(f, path, AT_H5_ATTR_UNITS, &units);
   }
   if (err == AT_OK) {
-    err = text_of(f, path, dataset, AT_H5_ATTR_DESCRIPTION, &description);
+    err = text_of(f, path, AT_H5_ATTR_DESCRIPTION, &description);
   }
   if (err == AT_OK) {
     fprintf(out, "%-36s %-16s %-8s", path, at_h5_shape_text(&d, shape), units);

@@ -3,7 +3,9 @@
 
 ATOLL=${ATOLL:-$BATS_TEST_DIRNAME/../../build/atoll}
 MPIRUN=${ATOLL_MPIRUN:-mpirun --allow-run-as-root --oversubscribe --bind-to none}
-ATOLL_PYTHON=${ATOLL_PYTHON:-python3}
+for ATOLL_PYTHON in ${ATOLL_PYTHON-} python3 /usr/bin/python3; do # as in tests/run
+  "$ATOLL_PYTHON" -c 'import h5py, numpy' 2>/dev/null && break
+done
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # text FOLDER: writes FOLDER/{en,de,ru}, 30 documents each

@@ -5,11 +5,18 @@
 
 #include "src/graph/ops.h"
 
-/* Builds a scalar over parameters it declares.  Up to three i32 inputs are bound, to numbers of 0..6. */
+/* What parameters are, and how large the steps of the differences. */
+typedef enum grad_fill {
+  FILL_NORMAL,   /* standard normals */
+  FILL_POSITIVE, /* 0.5 and more */
+  FILL_MODEL     /* about as a model starts, so that no part of it saturates; steps so small that no kink is crossed */
+} grad_fill;
+
+/* Builds a scalar over parameters it declares, and state if it wants.  Up to three i32 inputs are bound, to numbers of 0..6. */
 typedef struct grad_case {
   const char *name;
   at_val (*build)(at_graph *g);
-  bool positive; /* parameters kept away from 0 */
+  grad_fill fill;
 } grad_case;
 
 static at_val par(at_graph *g, const char *name, at_shape s) {

@@ -115,6 +115,36 @@ static void tokens_outside_the_vocabulary_are_refused(void **state) {
   assert_ok(at_dataset_open(&d, make_own("large.h5", 1000)));
   assert_fails(AT_ERR_ARG, "do not fit bytes", at_dataset_load_u8(d, AT_SPLIT_TRAIN, 1, "tokens", &n, &bytes));
   at_dataset_close(d);
+  uint16_t *words;
+  assert_ok(at_dataset_open(&d, make_own("larger.h5", 70000)));
+  assert_fails(AT_ERR_ARG, "do not fit 16 bits", at_dataset_load_u16(d, AT_SPLIT_TRAIN, 1, "tokens", &n, &words));
+  assert_null(words);
+  at_dataset_close(d);
+}
+
+static void sixteen_bits_are_a_type(void **state) {
+  (void)state;
+  static const uint16_t tokens[] = {0, 300, 65535};
+  const char *path = in_folder("sixteen.h5");
+  at_h5 *f;
+  at_dataset *d;
+  int64_t n;
+  uint16_t *words;
+  at_h5_desc desc = {.path = "/examples/a/tokens", .type = AT_H5_U16, .ndims = 1, .dims = {3}, .units = "token"};
+  desc.description = "Test.";
+  assert_ok(at_h5_create(&f, path, "data", 0));
+  assert_ok(at_h5_write(f, &desc, tokens));
+  assert_ok(at_h5_set_attr_i64(f, "/", "vocab", 65536));
+  assert_ok(at_h5_commit(f));
+  assert_ok(at_dataset_open(&d, path));
+  assert_ok(at_dataset_describe(d, AT_SPLIT_TRAIN, 0, "tokens", &desc));
+  assert_int_equal(desc.type, AT_H5_U16);
+  assert_string_equal(at_h5_type_name(desc.type), "u16");
+  assert_ok(at_dataset_load_u16(d, AT_SPLIT_TRAIN, 0, "tokens", &n, &words));
+  assert_int_equal(n, 3);
+  assert_memory_equal(words, tokens, sizeof tokens);
+  at_free(words);
+  at_dataset_close(d);
 }
 
 /* As other programs write it: no attributes, big-endian 16-bit tokens, pictures, in a plain file. */
@@ -203,9 +233,9 @@ static void damage_is_found(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_its_own_files),   cmocka_unit_test(tokens_outside_the_vocabulary_are_refused),
-      cmocka_unit_test(reads_files_of_others), cmocka_unit_test(other_files_are_refused),
-      cmocka_unit_test(damage_is_found),
+      cmocka_unit_test(reads_its_own_files),     cmocka_unit_test(tokens_outside_the_vocabulary_are_refused),
+      cmocka_unit_test(sixteen_bits_are_a_type), cmocka_unit_test(reads_files_of_others),
+      cmocka_unit_test(other_files_are_refused), cmocka_unit_test(damage_is_found),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

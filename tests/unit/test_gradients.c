@@ -23,22 +23,31 @@ static bool seen[AT_OP_COUNT]; /* operations in a graph that was differentiated 
 typedef struct check {
   at_program *first, *second;
   int64_t n;
+  double *state; /* of the model, then u */
   double *theta, *u, *grad, *want, *work, *start;
   void *arena;
   int32_t ids[MAX_IDS];
-  at_layout layout; /* a copy of the index; names are not used */
+  at_layout layout, states; /* copies of the index of parameters and of the model's state; names are not used */
 } check;
 
 static double run(const check *c, const at_program *p, double *grad) {
   double loss = NAN;
   at_bind b = {.param = c->theta,
-               .state = c->u,
+               .state = c->state,
                .grad = grad,
                .arena = c->arena,
                .in = {c->ids, c->ids + 3, c->ids + 20},
                .out = {&loss}};
   at_program_run(p, &b, NULL, NULL);
   return loss;
+}
+
+static void copy_layout(at_layout *to, const at_layout *l) {
+  *to = (at_layout){.n = l->n, .count = l->count};
+  assert_ok(at_alloc(&to->tensor, (size_t)l->n, sizeof *l->tensor, "test"));
+  for (int i = 0; i < l->n; i++) {
+    to->tensor[i] = l->tensor[i];
+  }
 }
 
 static void compile(check *c, const grad_case *test, const at_kernels *k) {
@@ -49,6 +58,7 @@ static void compile(check *c, const grad_case *test, const at_kernels *k) {
   at_val loss = test->build(g);
   assert_ok(at_graph_status(g));
   const at_layout *l = at_graph_params(g);
+  copy_layout(&c->states, at_graph_states(g));
   for (int i = 0; i < l->n; i++) {
     wrt[i] = at_graph_param_value(g, i);
     u[i] = at_graph_state(g, l->tensor[i].name, l->tensor[i].shape, (at_init){.kind = AT_INIT_ZERO});
@@ -69,22 +79,37 @@ static void compile(check *c, const grad_case *test, const at_kernels *k) {
   }
   assert_ok(at_program_compile(&c->second, g, k, outs, 1 + l->n));
   c->n = l->count;
-  c->layout = (at_layout){.n = l->n, .count = l->count};
-  assert_ok(at_alloc(&c->layout.tensor, (size_t)l->n, sizeof *l->tensor, "test"));
-  memcpy(c->layout.tensor, l->tensor, (size_t)l->n * sizeof *l->tensor);
+  copy_layout(&c->layout, l);
   at_graph_destroy(g);
 }
 
-static void fill(check *c, bool positive) {
+/* A parameter near where a model starts it: tensors that start constant are near that, and biases are not 0. */
+static double near_start(const at_init *init, double x) {
+  return init->kind == AT_INIT_NORMAL ? init->sd * x : (init->kind == AT_INIT_ONE ? 1 : 0) + 0.2 * x;
+}
+
+static void fill(check *c, grad_fill how) {
   at_stream s = {.seed = 7, .purpose = AT_RNG_TEST};
-  double **v[] = {&c->theta, &c->u, &c->grad, &c->want, &c->work, &c->start};
+  double **v[] = {&c->theta, &c->grad, &c->want, &c->work, &c->start};
   for (size_t k = 0; k < sizeof v / sizeof v[0]; k++) {
     assert_ok(at_alloc(v[k], (size_t)c->n, sizeof(double), "test"));
   }
-  for (int64_t i = 0; i < c->n; i++) {
-    double x = at_rng_normal(&s, (uint64_t)i);
-    c->theta[i] = positive ? 0.5 + fabs(x) : x;
-    c->u[i] = at_rng_normal(&s, (uint64_t)(1000000 + i));
+  assert_ok(at_alloc(&c->state, (size_t)(c->states.count + c->n), sizeof(double), "test"));
+  c->u = c->state + c->states.count;
+  for (int t = 0; t < c->states.n; t++) { /* variances are positive */
+    const at_tensor *x = &c->states.tensor[t];
+    for (int64_t i = x->offset; i < x->offset + x->count; i++) {
+      double z = at_rng_normal(&s, (uint64_t)(3000000 + i));
+      c->state[i] = x->init.kind == AT_INIT_ONE ? 0.5 + fabs(z) : near_start(&x->init, z);
+    }
+  }
+  for (int t = 0; t < c->layout.n; t++) {
+    const at_tensor *x = &c->layout.tensor[t];
+    for (int64_t i = x->offset; i < x->offset + x->count; i++) {
+      double z = at_rng_normal(&s, (uint64_t)i);
+      c->theta[i] = how == FILL_POSITIVE ? 0.5 + fabs(z) : how == FILL_MODEL ? near_start(&x->init, z) : z;
+      c->u[i] = at_rng_normal(&s, (uint64_t)(1000000 + i));
+    }
   }
   for (int i = 0; i < MAX_IDS; i++) {
     c->ids[i] = (int32_t)at_rng_below(&s, (uint64_t)(2000000 + i), 7);
@@ -109,9 +134,9 @@ static double worst(const check *c, const double *got, const double *want) {
   return most;
 }
 
-/* Fourth-order central differences: f' = sum of weight * f(x + at). */
-static const double h_at[4] = {-2e-4, -1e-4, 1e-4, 2e-4};
-static const double h_weight[4] = {1 / 1.2e-3, -8 / 1.2e-3, 8 / 1.2e-3, -1 / 1.2e-3};
+/* Fourth-order central differences: f' = sum of weight / h * f(x + at h). */
+static const double h_at[4] = {-2, -1, 1, 2};
+static const double h_weight[4] = {1 / 12.0, -8 / 12.0, 8 / 12.0, -1 / 12.0};
 
 static void check_case(void **state) {
   const grad_case *test = *state;
@@ -119,17 +144,18 @@ static void check_case(void **state) {
   at_kernels_init(&kernels, AT_ISA_REF);
   check c = {0};
   compile(&c, test, &kernels);
-  fill(&c, test->positive);
+  fill(&c, test->fill);
+  const double h = test->fill == FILL_MODEL ? 1e-6 : 1e-4;
 
   run(&c, c.first, c.grad);
   for (int64_t i = 0; i < c.n; i++) {
     double f[4], x = c.theta[i];
     for (int k = 0; k < 4; k++) {
-      c.theta[i] = x + h_at[k];
+      c.theta[i] = x + h * h_at[k];
       f[k] = run(&c, c.first, c.work);
     }
     c.theta[i] = x;
-    c.want[i] = h_weight[0] * f[0] + h_weight[1] * f[1] + h_weight[2] * f[2] + h_weight[3] * f[3];
+    c.want[i] = (h_weight[0] * f[0] + h_weight[1] * f[1] + h_weight[2] * f[2] + h_weight[3] * f[3]) / h;
   }
   double first = worst(&c, c.grad, c.want);
 
@@ -138,11 +164,11 @@ static void check_case(void **state) {
   memcpy(c.start, c.theta, (size_t)c.n * sizeof *c.theta);
   for (int k = 0; k < 4; k++) {
     for (int64_t i = 0; i < c.n; i++) {
-      c.theta[i] = c.start[i] + h_at[k] * c.u[i];
+      c.theta[i] = c.start[i] + h * h_at[k] * c.u[i];
     }
     run(&c, c.first, c.work);
     for (int64_t i = 0; i < c.n; i++) {
-      c.want[i] += h_weight[k] * c.work[i];
+      c.want[i] += h_weight[k] / h * c.work[i];
     }
   }
   double second = worst(&c, c.grad, c.want);
@@ -151,7 +177,7 @@ static void check_case(void **state) {
   }
   at_program_destroy(c.first);
   at_program_destroy(c.second);
-  void *all[] = {c.theta, c.u, c.grad, c.want, c.work, c.start, c.arena, c.layout.tensor};
+  void *all[] = {c.theta, c.state, c.grad, c.want, c.work, c.start, c.arena, c.layout.tensor, c.states.tensor};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     at_free(all[i]);
   }

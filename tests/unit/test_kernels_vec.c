@@ -83,11 +83,43 @@ static void test_same_bits(void **state) {
     level.vec.sub(n, a + o, x + o, a + o);
     ref.vec.sub(n, b + o, x + o, b + o);
     assert_memory_equal(a, b, sizeof a);
+    level.vec.lerp(0.3, n, x + o, a + o);
+    ref.vec.lerp(0.3, n, x + o, b + o);
+    assert_memory_equal(a, b, sizeof a);
     const double d1 = level.vec.dot(n, x + o, y + o);
     const double d2 = ref.vec.dot(n, x + o, y + o);
     const double q1 = level.vec.sumsq(n, x + o);
     const double q2 = ref.vec.sumsq(n, x + o);
     assert_true(d1 == d2 && q1 == q2);
+  })
+}
+
+/* So do these, with all their state. */
+static void test_same_bits_of_steps(void **state) {
+  (void)state;
+  static float g[MOST], xi[MOST], w[2][MOST], m[2][MOST];
+  EACH({
+    fill(g + o, n, 9);
+    fill(xi + o, n, 10);
+    for (int kind = 0; kind < 4; kind++) {
+      const at_momentum mu = {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .grad_scale = 0.7, .nesterov = kind};
+      const at_langevin l = {
+          .lr = 0.1, .temperature = 0.3, .weight_decay = 0.01, .grad_scale = 0.7, .beta = 0.9, .eps = 1e-5};
+      for (int k = 0; k < 2; k++) {
+        const at_vec *v = k ? &level.vec : &ref.vec;
+        fill(w[k], MOST, 11);
+        for (int i = 0; i < MOST; i++) {
+          m[k][i] = 0.1f * fabsf(some(12, i));
+        }
+        if (kind < 2) {
+          v->momentum(&mu, n, g + o, w[k] + o, m[k] + o);
+        } else {
+          v->langevin(&l, n, g + o, xi + o, w[k] + o, kind == 3 ? m[k] + o : NULL);
+        }
+      }
+      assert_memory_equal(w[0], w[1], sizeof w[0]);
+      assert_memory_equal(m[0], m[1], sizeof m[0]);
+    }
   })
 }
 
@@ -215,6 +247,7 @@ int main(void) {
       cmocka_unit_test(kt_test_all_levels_present),
       cmocka_unit_test(test_adamw),
       cmocka_unit_test(test_same_bits),
+      cmocka_unit_test(test_same_bits_of_steps),
       cmocka_unit_test(test_definitions),
       cmocka_unit_test(test_sumsq_of_the_infinite),
       cmocka_unit_test(test_grid),

@@ -240,6 +240,38 @@ static void test_strings(void **state) {
   assert_true(ends > 20);
 }
 
+/* Tokens agree with the bytes that the text has to go on with, as far as both reach. */
+static void test_given_start(void **state) {
+  (void)state;
+  static const char *const piece[] = {"a", "b", "c", "ab", "abc", "abcd", "ba", "", "abd"};
+  enum { N = sizeof piece / sizeof piece[0] };
+  int64_t start[N + 1] = {0};
+  uint8_t all[64];
+  float logits[N] = {0};
+  int seen[N] = {0};
+  for (int i = 0; i < N; i++) {
+    start[i + 1] = start[i] + (int64_t)strlen(piece[i]);
+    memcpy(all + start[i], piece[i], strlen(piece[i]));
+  }
+  at_vocab v = {.n = N, .separator = 7, .start = start, .bytes = all};
+  at_sampling set = {.temperature = 1, .top_p = 1, .may_end = true, .start = (const uint8_t *)"abc", .start_bytes = 3};
+  for (uint64_t i = 0; i < 300; i++) {
+    seen[pick(&v, set, logits, i)]++;
+  }
+  static const int want[N] = {1, 0, 0, 1, 1, 1, 0, 0, 0};
+  for (int i = 0; i < N; i++) {
+    assert_int_equal(seen[i] > 0, want[i]);
+  }
+  set.start_bytes = 0;
+  memset(seen, 0, sizeof seen);
+  for (uint64_t i = 0; i < 300; i++) {
+    seen[pick(&v, set, logits, i)]++;
+  }
+  for (int i = 0; i < N; i++) {
+    assert_true(seen[i] > 0);
+  }
+}
+
 static void test_refusals(void **state) {
   (void)state;
   float logits[BYTES] = {0};
@@ -287,9 +319,10 @@ static void test_no_allocation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vocab),   cmocka_unit_test(test_greedy),      cmocka_unit_test(test_shares),
-      cmocka_unit_test(test_cuts),    cmocka_unit_test(test_determinism), cmocka_unit_test(test_texts),
-      cmocka_unit_test(test_strings), cmocka_unit_test(test_refusals),    cmocka_unit_test(test_no_allocation),
+      cmocka_unit_test(test_vocab),         cmocka_unit_test(test_greedy),      cmocka_unit_test(test_shares),
+      cmocka_unit_test(test_cuts),          cmocka_unit_test(test_determinism), cmocka_unit_test(test_texts),
+      cmocka_unit_test(test_strings),       cmocka_unit_test(test_given_start), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_no_allocation),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -106,6 +106,10 @@ static void test_normals(void **state) {
   float few[7];
   at_rng_fill_normal(&plain, 1.0, 2.0, few, 7);
   assert_memory_equal(few, z, sizeof few);
+  for (int64_t first = 1; first < 9; first++) { /* and a later part is a part of the whole */
+    at_rng_fill_normal_from(&plain, first, 1.0, 2.0, few, 1 + first % 7);
+    assert_memory_equal(few, z + first, (size_t)(1 + first % 7) * sizeof *few);
+  }
   at_free(z);
 }
 

@@ -131,6 +131,9 @@ typedef struct at_code_key {
 } at_code_key;
 #define AT_CODE_SHARED UINT64_MAX /* the client where what is drawn must be the same for all */
 
+/* The key's stream for stochastic rounding. */
+at_dither at_code_dither(const at_code_key *key);
+
 /* One segment, without a frame.  x[n]: finite.  Returns the bytes written to out[at_codec_bytes]. */
 int64_t at_codec_encode(at_codec *c, const at_code_key *key, int64_t n, const float *x, uint8_t *out);
 /* y[n] from in; returns the bytes consumed, or -1 where `in` (of `room` bytes) is not such a segment. */

@@ -58,9 +58,6 @@ struct at_codec {
 
 const at_codec_row *at_codec_row_of(int kind);
 
-/* The key's stream for stochastic rounding. */
-at_dither at_code_dither(const at_code_key *key);
-
 /* k of n elements at `ratio`: max(1, round(ratio n)), at most n; 0 of none. */
 int64_t at_code_share(double ratio, int64_t n);
 

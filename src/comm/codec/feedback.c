@@ -71,6 +71,10 @@ int at_feedback_vectors(const at_feedback *f) {
   return f->vectors;
 }
 
+int64_t at_feedback_elements(const at_feedback *f) {
+  return f->cut->n;
+}
+
 uint64_t at_feedback_layout(const at_feedback *f) {
   return f->layout;
 }

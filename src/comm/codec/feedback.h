@@ -27,8 +27,9 @@ typedef struct at_feedback_row {
 at_err at_feedback_create(at_feedback **out, const at_codec_cfg *cfg, const at_cut *cut, double decay);
 void at_feedback_destroy(at_feedback *f); /* accepts NULL */
 
-int at_feedback_vectors(const at_feedback *f);     /* 0 (f32), 1 or 2 */
-uint64_t at_feedback_layout(const at_feedback *f); /* identifies cut and codec */
+int at_feedback_vectors(const at_feedback *f);      /* 0 (f32), 1 or 2 */
+int64_t at_feedback_elements(const at_feedback *f); /* of a vector */
+uint64_t at_feedback_layout(const at_feedback *f);  /* identifies cut and codec */
 
 /* The client's row, made of zeros if there is none; valid until dropped. */
 at_err at_feedback_open(at_feedback *f, int64_t id, at_feedback_row **row);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mean of many clients' vectors over any codec and several algorithms, while the caller computes.
+ *
+ * The participants are clients, not ranks: any number of them live on any rank, every round may have others, and what comes out is the
+ * same bytes on all ranks, for any number of ranks and any assignment.  P below is the number of clients of the round that
+ * count (finite, of positive weight), in ascending id; mean = sum w x / sum w.
+ *
+ *     at_reduce_begin(r, round, clients);
+ *     for each own client: at_reduce_add(r, id, weight, x)    encodes at once: x is free again, memory is the code's
+ *                       or at_reduce_lend(r, id, weight, x)   encodes piece by piece later: x is borrowed until the end;
+ *                                                            one of the two in a round
+ *     at_reduce_start(r, out);                                collective
+ *     at_reduce_poll(r) now and then, as from at_program_run's hook
+ *     at_reduce_finish(r);                                    collective
+ *
+ * Algorithms (n bytes of floats; m = n over the codec's ratio; bytes are what one of P equal participants sends):
+ *   twophase   pieces have owners; everybody sends the owner its encoded piece, the owner decodes all in ascending client, adds, encodes the
+ *              mean and sends it to all: exactly two encodings for any P.  2 m (P-1)/P.  Error feedback at both ends.
+ *   star       the same with one owner for all pieces, a parameter server beside the first client.  m, the server (P-1) m
+ *   gather     everybody sends to everybody, all add: one encoding.  (P-1) m.  For sparse codecs while k/d < 1/P
+ *   auto       twophase; or, where the mean travels as floats (down = f32), whichever of twophase and gather sends less: these
+ *              two then give the same bytes
+ *   ring       reduce-scatter whose hops decode, add and encode again, then all-gather.  2 m (P-1)/P.  P encodings in a row
+ *   doubling   recursive doubling with re-encoding: log2 P levels of m
+ *   tree       up a tree of fan-in f with re-encoding, down it with unchanged bytes (hierarchical parameter server)
+ *   integer    block scales are agreed on by a maximum, then codes are added as integers: exact in any order
+ * ring, doubling and tree quantise partial sums, which feedback cannot mend and which grows with P (ring): results depend on P and the
+ * order of clients, though not on ranks.  Partial sums travel as partial means, so that fp16 neither overflows nor underflows.
+ *
+ * A mean of floats without loss is {up = f32, down = f32}. */
+#ifndef AT_COMM_REDUCE_H
+#define AT_COMM_REDUCE_H
+
+#include "src/comm/codec/codec.h"
+#include "src/comm/codec/cut.h"
+#include "src/comm/codec/feedback.h"
+#include "src/comm/comm.h"
+
+#define AT_ALGORITHMS(X) X(auto) X(twophase) X(star) X(gather) X(ring) X(doubling) X(tree) X(integer)
+typedef enum at_algorithm {
+#define X(name) AT_ALGORITHM_##name,
+  AT_ALGORITHMS(X)
+#undef X
+      AT_ALGORITHM_COUNT
+} at_algorithm;
+extern const char *const at_algorithm_names[],
+    *const at_nonfinite_names[], *const at_segments_names[], *const at_container_names[]; /* NULL-terminated */
+
+/* A client with values that are not finite is left out; or the whole round fails, with all memory as it was (lend only). */
+typedef enum at_nonfinite { AT_NONFINITE_DROP, AT_NONFINITE_SKIP } at_nonfinite;
+/* Where codecs' segments end: at tensors and pieces, or at pieces only. */
+typedef enum at_segments { AT_SEGMENTS_TENSOR, AT_SEGMENTS_CHUNK } at_segments;
+/* Integers that carry sums of codes: the smallest that holds P of them, or one by choice. */
+typedef enum at_container { AT_CONTAINER_AUTO, AT_CONTAINER_I8, AT_CONTAINER_I16, AT_CONTAINER_I32 } at_container;
+
+typedef struct at_reduce_cfg {
+  at_codec_cfg up;      /* of clients' vectors; ring, doubling, tree, integer: of everything */
+  at_codec_cfg down;    /* of the mean (twophase, star) */
+  int algorithm;        /* at_algorithm */
+  int64_t chunk;        /* elements of a piece; a multiple of 64 */
+  int segments;         /* at_segments */
+  bool feedback;        /* clients keep what their code lost (twophase, star, gather, integer) */
+  bool server_feedback; /* owners keep what the mean's code lost (twophase, star) */
+  double decay;         /* of a client's residual per round it missed */
+  int nonfinite;        /* at_nonfinite */
+  int container;        /* at_container; integer */
+  int64_t fan_in;       /* tree */
+  int64_t raw_below;    /* a vector of fewer bytes goes as f32 both ways, by twophase or gather */
+  uint64_t seed;        /* of stochastic codecs */
+} at_reduce_cfg;
+
+typedef struct at_reduce at_reduce;
+
+/* A reduction over vectors of the tensors [offsets[t], offsets[t + 1]), t < n_tensors, offsets[0] = 0, copied.
+ * slots: the most clients on this rank in a round.  k: borrowed.  comm: borrowed; bytes are counted on it, in the phase set here.
+ * AT_ERR_CONFIG, on all ranks, for what does not go together.  Collective. */
+at_err at_reduce_create(at_reduce **out, at_comm *comm, const at_kernels *k, const at_reduce_cfg *cfg,
+                        int64_t n_tensors, const int64_t *offsets, int64_t slots);
+void at_reduce_destroy(at_reduce *r); /* collective; accepts NULL */
+
+const at_reduce_cfg *at_reduce_config(const at_reduce *r); /* as resolved: what a run records */
+
+/* Open round `round` (counts from 0, ascending).  clients: how many were asked to take part, the same on all ranks.  Trouble
+ * with a client is kept until start, so that no rank leaves the others alone. */
+void at_reduce_begin(at_reduce *r, int64_t round, int64_t clients);
+void at_reduce_add(at_reduce *r, int64_t id, double weight, const float *x);
+void at_reduce_lend(at_reduce *r, int64_t id, double weight, const float *x);
+
+/* Agree on who takes part, and begin; out[n] (borrowed until finish) receives the mean, and is written only from here on.  Zeros where
+ * nobody takes part.  AT_ERR_NONFINITE (names the lowest client; out and all memory untouched) by the policy; AT_ERR_ARG for a
+ * client given twice; the same on all ranks, and the round is closed then.  Collective. */
+at_err at_reduce_start(at_reduce *r, float *out);
+/* Do one piece of work, if there is some, and let messages move.  Errors are kept until finish.  Not collective. */
+void at_reduce_poll(at_reduce *r);
+void at_reduce_poll_hook(void *reduce);     /* the same, as an at_poll */
+bool at_reduce_is_done(const at_reduce *r); /* on this rank */
+/* Complete the round.  After AT_ERR_FORMAT (a damaged frame) out is unspecified; the same code on all ranks.  Collective. */
+at_err at_reduce_finish(at_reduce *r);
+at_err at_reduce_run(at_reduce *r, float *out); /* start and finish */
+
+/* Of the last round.  Participants' traffic as if each had a machine of its own: sums over this rank's clients and pieces, to be added
+ * over ranks; frames' headers included.  (What ranks really moved is on the communicator.) */
+typedef struct at_reduce_report {
+  int64_t clients; /* P */
+  int64_t dropped; /* not finite */
+  int algorithm;   /* that ran */
+  int64_t messages, bytes, encodings;
+  int64_t saturated; /* elements that fp16 clipped */
+} at_reduce_report;
+at_reduce_report at_reduce_get_report(const at_reduce *r);
+
+/* ---- memory, for checkpoints and for moving clients between ranks; between rounds ---- */
+at_feedback *at_reduce_memory(at_reduce *r); /* of clients; NULL without feedback */
+/* Bring every client's row to the rank that rank_of says (0 .. ranks - 1, the same answer everywhere).  Collective. */
+at_err at_feedback_move(at_feedback *f, at_comm *comm, int (*rank_of)(void *context, int64_t id), void *context);
+/* The residual of the means: this rank's part is [*first, *first + *count) of a vector that all ranks share out. */
+float *at_reduce_server_residual(at_reduce *r, int64_t *first, int64_t *count); /* NULL without server_feedback */
+const at_cut *at_reduce_cut(const at_reduce *r);
+
+void at_reduce_set_mask(at_reduce *r, const uint8_t *mask); /* see at_codec_set_mask */
+
+#endif

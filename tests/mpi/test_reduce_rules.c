@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reductions: errors, bytes, overflow, clients that fail, memory over a resume, and configurations that are refused. */
+#include <float.h>
+
+#include "src/comm/collective/reduce_internal.h"
+#include "tests/mpi/reduce_rig.h"
+
+enum { MOST = 16384, CLIENTS = 64 };
+static at_kernels kernels;
+static float x[MOST], out[MOST], want[MOST];
+static const at_codec_cfg f32 = {.kind = AT_CODEC_f32}, int8 = {.kind = AT_CODEC_int8, .scale = AT_SCALE_F32},
+                          int4 = {.kind = AT_CODEC_int4}, fp16 = {.kind = AT_CODEC_fp16},
+                          bf16 = {.kind = AT_CODEC_bf16}, sign = {.kind = AT_CODEC_sign},
+                          topk = {.kind = AT_CODEC_topk, .ratio = 0.02, .value = AT_VALUE_F32};
+
+static at_reduce *create_on(mpi_test *t, at_comm *comm, const at_reduce_cfg *cfg, int64_t n, int64_t slots) {
+  at_reduce *r = NULL;
+  const int64_t offsets[2] = {0, n};
+  MPI_CHECK_OK(t, at_reduce_create(&r, comm, &kernels, cfg, 1, offsets, slots));
+  return r;
+}
+
+static at_reduce *create(mpi_test *t, const at_reduce_cfg *cfg, int64_t n) {
+  return create_on(t, t->world, cfg, n, CLIENTS);
+}
+
+/* ---- errors ---- */
+
+/* Sums of p clients' vectors and of their magnitudes, in double. */
+static void reference(int64_t p, int64_t n, double *sum, double *size) {
+  for (int64_t i = 0; i < n; i++) {
+    sum[i] = size[i] = 0;
+  }
+  for (int64_t c = 0; c < p; c++) {
+    rig_vector(c, 0, n, x);
+    for (int64_t i = 0; i < n; i++) {
+      sum[i] += (double)x[i];
+      size[i] += fabs((double)x[i]);
+    }
+  }
+}
+
+static void floats_are_within_rounding(mpi_test *t) {
+  enum { N = 2000 };
+  static double sum[N], size[N];
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star,     AT_ALGORITHM_gather,
+                              AT_ALGORITHM_ring,     AT_ALGORITHM_doubling, AT_ALGORITHM_tree};
+  const int64_t ps[] = {2, 5, 16, 64};
+  for (int a = 0; a < 6; a++) {
+    const at_reduce_cfg cfg = rig_config(&f32, all[a], 512);
+    at_reduce *r = create(t, &cfg, N);
+    for (int k = 0; k < (all[a] == AT_ALGORITHM_ring ? 3 : 4); k++) {
+      const double p = (double)ps[k];
+      reference(ps[k], N, sum, size);
+      MPI_CHECK_OK(t, rig_round(r, t->world, BLOCKS, ps[k], 0, N, x, out));
+      for (int i = 0; i < N; i++) {
+        MPI_CHECK(t, fabs((double)out[i] * p - sum[i]) <= p * 0x1p-24 * size[i] + 2 * 0x1p-24 * fabs(sum[i]));
+      }
+    }
+    at_reduce_destroy(r);
+  }
+}
+
+/* Half a step of each block of v, as the codec would choose it; top as of at_block. */
+static void half_steps(int64_t n, int64_t block, double top, const float *v, double *eps) {
+  for (int64_t i = 0; i < n; i += block) {
+    double most = 0;
+    for (int64_t k = i; k < n && k < i + block; k++) {
+      most = fmax(most, fabs((double)v[k]));
+    }
+    for (int64_t k = i; k < n && k < i + block; k++) {
+      eps[k] += 0.5 * most / top * (1 + 0x1p-7);
+    }
+  }
+}
+
+/* Two-phase: at most the mean error of the inputs and that of the mean, however many clients. */
+static void twophase_quantises_twice(mpi_test *t) {
+  enum { N = 2048 };
+  static double sum[N], size[N], in[N], last[N];
+  const at_codec_cfg *codecs[] = {&int8, &int4};
+  for (int k = 0; k < 2; k++) {
+    const int64_t block = codecs[k] == &int8 ? 256 : 32;
+    const double top = codecs[k] == &int8 ? 127 : 7;
+    const at_reduce_cfg cfg = rig_config(codecs[k], AT_ALGORITHM_twophase, 512);
+    at_reduce *r = create(t, &cfg, N);
+    for (int64_t p = 1; p <= 64; p *= 4) {
+      memset(in, 0, sizeof in);
+      memset(last, 0, sizeof last);
+      for (int64_t c = 0; c < p; c++) {
+        rig_vector(c, 0, N, x);
+        half_steps(N, block, top, x, in);
+      }
+      reference(p, N, sum, size);
+      for (int i = 0; i < N; i++) {
+        in[i] /= (double)p;
+        want[i] = (float)(fabs(sum[i]) / (double)p + in[i]);
+      }
+      half_steps(N, block, top, want, last);
+      MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, p, 0, N, x, out));
+      for (int i = 0; i < N; i++) {
+        MPI_CHECK(t, fabs((double)out[i] - sum[i] / (double)p) <= in[i] + last[i] + 1e-6);
+      }
+    }
+    at_reduce_destroy(r);
+  }
+}
+
+/* Root of the mean square error of the mean of p clients with int8; aligned: they have one vector but for a tenth of noise. */
+static double rms(mpi_test *t, at_algorithm a, int64_t p, bool aligned) {
+  const at_reduce_cfg cfg = rig_config(&int8, a, 4096);
+  at_reduce *r = create(t, &cfg, MOST);
+  static double sum[MOST];
+  memset(sum, 0, sizeof sum);
+  at_reduce_begin(r, 0, p);
+  for (int64_t c = 0; c < p; c++) {
+    const at_stream own = {.seed = 3, .client = (uint64_t)c, .purpose = AT_RNG_TEST};
+    const at_stream common = {.seed = 4, .purpose = AT_RNG_TEST};
+    at_rng_fill_normal(&own, 0, aligned ? 0.1 : 1, x, MOST);
+    at_rng_fill_normal(&common, 0, aligned ? 1 : 0, want, MOST);
+    for (int i = 0; i < MOST; i++) {
+      x[i] += want[i];
+      sum[i] += (double)x[i] / (double)p;
+    }
+    if (rig_rank(BLOCKS, c, p, t->size) == t->rank) {
+      at_reduce_add(r, c, 1.0, x);
+    }
+  }
+  MPI_CHECK_OK(t, at_reduce_run(r, out));
+  double error = 0;
+  for (int i = 0; i < MOST; i++) {
+    error += pow((double)out[i] - sum[i], 2) / MOST;
+  }
+  at_reduce_destroy(r);
+  return sqrt(error);
+}
+
+static bool is_about(double got, double want_it) {
+  return fabs(got / want_it - 1) < 0.12;
+}
+
+/* The figures of int8 with blocks of 256 on vectors of unit variance: what hops cost and two-phase does not. */
+static void ring_error_grows(mpi_test *t) {
+  const double ring8 = rms(t, AT_ALGORITHM_ring, 8, true), ring8i = rms(t, AT_ALGORITHM_ring, 8, false);
+  const double two8 = rms(t, AT_ALGORITHM_twophase, 8, true), two8i = rms(t, AT_ALGORITHM_twophase, 8, false);
+  const double two64 = rms(t, AT_ALGORITHM_twophase, 64, true), two64i = rms(t, AT_ALGORITHM_twophase, 64, false);
+  const double ring32 = rms(t, AT_ALGORITHM_ring, 32, true);
+  if (t->rank == 0) {
+    printf("[   LINE   ] --- rms of the mean, P = 8: ring %.4f aligned, %.4f independent; two-phase %.4f, %.4f;\n"
+           "[   LINE   ] --- P = 64: two-phase %.4f, %.4f; P = 32: ring %.4f aligned\n",
+           ring8, ring8i, two8, two8i, two64, two64i, ring32);
+  }
+  MPI_CHECK(t, is_about(ring8, 0.012) && is_about(ring8i, 0.0053));
+  MPI_CHECK(t,
+            is_about(two8, 0.0071) && is_about(two8i, 0.0037) && is_about(two64, 0.0065) && is_about(two64i, 0.0013));
+  MPI_CHECK(t, ring32 > 1.7 * ring8 && two64 <= two8);
+}
+
+/* ---- the owner rule ---- */
+
+/* Owners that keep their exact mean: ranks drift apart, and a comparison must see it. */
+static void a_broken_owner_rule_shows(mpi_test *t) {
+  enum { N = 2000 };
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_ring, AT_ALGORITHM_tree};
+  for (int a = 0; a < 4; a++) {
+    const at_reduce_cfg cfg = rig_config(&int4, all[a], 256);
+    at_reduce *r = create(t, &cfg, N);
+    for (int broken = 0; broken < 2; broken++) {
+      r->breaks_owner_rule = broken != 0;
+      at_err err = rig_round(r, t->world, ROUND_ROBIN, 5, 0, N, x, out);
+      const bool notices = err == AT_ERR_INTERNAL || (err == AT_OK && !rig_same(t, out, N));
+      MPI_CHECK(t, notices == (broken != 0 && (t->size > 1 || a >= 2)));
+    }
+    at_reduce_destroy(r);
+  }
+}
+
+/* ---- bytes ---- */
+
+/* Bytes of all participants together, by the formulas, headers included. */
+static int64_t expected_bytes(const at_reduce *r, int64_t p) {
+  int64_t m = 0, log2 = 0, pieces = r->cut->n_pieces;
+  for (int64_t j = 0; j < pieces; j++) {
+    const at_shape shape = at_cut_piece(r->cut, j);
+    m += at_frame_bytes(&r->cfg.up, &shape, 0);
+  }
+  while (INT64_C(2) << log2 <= p) {
+    log2++;
+  }
+  const int64_t folded = p - (INT64_C(1) << log2);
+  switch (r->cfg.algorithm) {
+  case AT_ALGORITHM_gather:
+    return p * (p - 1) * m;
+  case AT_ALGORITHM_doubling:
+    return ((p - folded) * log2 + 2 * folded) * m;
+  case AT_ALGORITHM_integer:
+    return p * (at_comm_allreduce_bytes(4 * (r->cut->n / 256), (int)p) +
+                pieces * at_comm_allreduce_bytes((r->cut->n / pieces) * (127 * p <= 127 ? 1 : 2), (int)p));
+  default:
+    return 2 * (p - 1) * m; /* twophase, star, ring and tree */
+  }
+}
+
+static void bytes_are_the_formulas(mpi_test *t) {
+  enum { N = 8192 };
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather, AT_ALGORITHM_ring,
+                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer};
+  for (int a = 0; a < 7; a++) {
+    const at_reduce_cfg cfg = rig_config(&int8, all[a], 512);
+    at_reduce *r = create(t, &cfg, N);
+    for (int64_t p = 1; p <= 9; p++) {
+      MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, p, 0, N, x, out));
+      const int64_t bytes = rig_sum(t, at_reduce_get_report(r).bytes), by_formula = expected_bytes(r, p);
+      if (bytes != by_formula) {
+        mpi_test_note(t, __FILE__, __LINE__, "%s, P = %lld: %lld bytes where the formula has %lld",
+                      at_algorithm_names[all[a]], (long long)p, (long long)bytes, (long long)by_formula);
+      }
+    }
+    at_reduce_destroy(r);
+  }
+}
+
+/* What really moved, one client on each rank: both ways 2 m (P-1)/P from every rank; and headers are small. */
+static void ranks_move_what_is_counted(mpi_test *t) {
+  enum { N = 6144 }; /* 12 pieces: for 1, 2, 3 and 4 owners */
+  const at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_twophase, 512);
+  at_reduce *r = create(t, &cfg, N);
+  const at_comm_phase phase = at_comm_set_phase(t->world, AT_COMM_METRICS);
+  at_comm_set_phase(t->world, phase);
+  const at_comm_stats before = at_comm_get_stats(t->world, phase);
+  MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, t->size, 0, N, x, out));
+  const at_comm_stats after = at_comm_get_stats(t->world, phase);
+  const int64_t p = t->size, m = N + 4 * N / 256 + 12 * AT_FRAME_HEADER;
+  if (12 % p == 0) {
+    MPI_CHECK(t, after.bytes_sent - before.bytes_sent == 2 * m * (p - 1) / p);
+    MPI_CHECK(t, after.bytes_recv - before.bytes_recv == 2 * m * (p - 1) / p);
+    MPI_CHECK(t, rig_sum(t, at_reduce_get_report(r).bytes) == rig_sum(t, after.bytes_sent - before.bytes_sent));
+  }
+  at_reduce_destroy(r);
+}
+
+/* ---- overflow ---- */
+
+static void fp16_does_not_overflow(mpi_test *t) {
+  enum { N = 1000 };
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_ring, AT_ALGORITHM_doubling, AT_ALGORITHM_tree};
+  for (int a = 0; a < 4; a++) {
+    const at_reduce_cfg cfg = rig_config(&fp16, all[a], 512);
+    at_reduce *r = create(t, &cfg, N);
+    at_reduce_begin(r, 0, 64);
+    for (int64_t c = 0; c < 64; c++) {
+      for (int i = 0; i < N; i++) {
+        x[i] = i % 2 == 0 ? 6e4f : 1e-3f;
+      }
+      if (rig_rank(BLOCKS, c, 64, t->size) == t->rank) {
+        at_reduce_add(r, c, 1.0, x);
+      }
+    }
+    MPI_CHECK_OK(t, at_reduce_run(r, out));
+    for (int i = 0; i < N; i++) {
+      MPI_CHECK(t, fabsf(out[i] / (i % 2 == 0 ? 6e4f : 1e-3f) - 1) < 0x1p-9f);
+    }
+    MPI_CHECK(t, at_reduce_get_report(r).saturated == 0);
+    at_reduce_destroy(r);
+  }
+}
+
+static void containers_hold_their_sums(mpi_test *t) {
+  enum { N = 64, MANY = 259 };
+  at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_integer, 64);
+  cfg.container = AT_CONTAINER_I16;
+  at_reduce *r = create_on(t, t->world, &cfg, N, MANY);
+  for (int i = 0; i < N; i++) {
+    out[i] = 7.0f;
+  }
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "at most 258", rig_round(r, t->world, BLOCKS, MANY, 0, N, x, out));
+  MPI_CHECK(t, out[0] == 7.0f);
+  MPI_CHECK_OK(t, rig_round(r, t->world, BLOCKS, MANY - 1, 1, N, x, out)); /* 258 still fit, and it recovered */
+  at_reduce_destroy(r);
+  cfg.container = AT_CONTAINER_AUTO;
+  r = create_on(t, t->world, &cfg, N, MANY);
+  for (int k = 0; k < 2; k++) { /* all codes at their largest: 16 bits up to 258 clients, 32 beyond */
+    const int64_t p = MANY - 1 + k;
+    at_reduce_begin(r, k, p);
+    for (int64_t c = 0; c < p; c++) {
+      for (int i = 0; i < N; i++) {
+        x[i] = i % 2 == 0 ? 1.0f : -1.0f;
+      }
+      if (rig_rank(BLOCKS, c, p, t->size) == t->rank) {
+        at_reduce_add(r, c, 1.0, x);
+      }
+    }
+    MPI_CHECK_OK(t, at_reduce_run(r, out));
+    MPI_CHECK(t, fabsf(out[0] - 1) < 1e-4f && out[1] == -out[0]);
+  }
+  at_reduce_destroy(r);
+}
+
+static void bounded_sums_must_fit(mpi_test *t) {
+  const at_codec_cfg bounded = {.kind = AT_CODEC_bounded, .bound = 1e-3};
+  const at_reduce_cfg cfg = rig_config(&bounded, AT_ALGORITHM_integer, 64);
+  at_reduce *r = create(t, &cfg, 100);
+  MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 7, 0, 100, x, out));
+  static double sum[100], size[100];
+  reference(7, 100, sum, size);
+  for (int i = 0; i < 100; i++) {
+    MPI_CHECK(t, fabs((double)out[i] - sum[i] / 7) <= 1e-3 * (1 + 1e-6));
+  }
+  at_reduce_begin(r, 1, 2);
+  for (int i = 0; i < 100; i++) {
+    x[i] = 1e7f;
+  }
+  if (t->rank == t->size - 1) {
+    at_reduce_add(r, 1, 1.0, x);
+  }
+  MPI_CHECK_FAILS(t, AT_ERR_OVERFLOW, "take a larger bound", at_reduce_run(r, out));
+  at_reduce_destroy(r);
+}
+
+/* ---- clients that fail ---- */
+
+/* The mean of clients 0, 2 and 5 of six: 1 is absent, 3 is not finite, 4 has no weight. */
+static void the_rest_counts(mpi_test *t) {
+  enum { N = 1500 };
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather, AT_ALGORITHM_ring,
+                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer};
+  for (int a = 0; a < 7; a++) {
+    at_reduce_cfg cfg = rig_config(&int8, all[a], 256);
+    cfg.feedback = a < 3;
+    at_reduce *r = create(t, &cfg, N), *only = create(t, &cfg, N);
+    for (int which = 0; which < 2; which++) {
+      at_reduce *s = which == 0 ? r : only;
+      at_reduce_begin(s, 0, 6);
+      for (int64_t c = 0; c < 6; c++) {
+        rig_vector(c, 0, N, x);
+        x[N - 1] = c == 3 ? NAN : x[N - 1];
+        const bool counts = c == 0 || c == 2 || c == 5;
+        if (c != 1 && (counts || which == 0) && rig_rank(ROUND_ROBIN, c, 6, t->size) == t->rank) {
+          at_reduce_add(s, c, c == 4 ? 0.0 : 1.0 + (double)c, x);
+        }
+      }
+      MPI_CHECK_OK(t, at_reduce_run(s, which == 0 ? out : want));
+      MPI_CHECK(t, at_reduce_get_report(s).clients == 3 && at_reduce_get_report(s).dropped == 1 - which);
+    }
+    MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+    at_reduce_destroy(r);
+    at_reduce_destroy(only);
+  }
+}
+
+static void nobody_gives_zeros(mpi_test *t) {
+  const at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_twophase, 256);
+  at_reduce *r = create(t, &cfg, 300);
+  out[299] = 5.0f;
+  at_reduce_begin(r, 0, 0);
+  MPI_CHECK_OK(t, at_reduce_run(r, out));
+  MPI_CHECK(t, out[299] == 0.0f && at_reduce_get_report(r).clients == 0);
+  at_reduce_destroy(r);
+  r = create(t, &cfg, 0); /* an empty vector */
+  MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 3, 0, 0, x, out));
+  at_reduce_destroy(r);
+}
+
+/* skip: one bad client fails the round for all; out, and everybody's memory, are as before; NaN step leaves e unchanged. */
+static void skipping_leaves_everything(mpi_test *t) {
+  enum { N = 600, P = 4 };
+  at_reduce_cfg cfg = rig_config(&sign, AT_ALGORITHM_twophase, 256);
+  cfg.feedback = cfg.server_feedback = true;
+  cfg.nonfinite = AT_NONFINITE_SKIP;
+  at_reduce *r = create(t, &cfg, N);
+  static float v[P][N], before[P][N], server[N];
+  int64_t first, count;
+  for (int64_t round = 0; round < 3; round++) {
+    at_reduce_begin(r, round, P);
+    for (int64_t c = 0; c < P; c++) {
+      rig_vector(c, round, N, v[c]);
+      v[c][17] = round == 1 && c == 2 ? INFINITY : v[c][17];
+      if (rig_rank(ROUND_ROBIN, c, P, t->size) == t->rank) {
+        at_reduce_lend(r, c, 1.0, v[c]);
+      }
+    }
+    float *residual = at_reduce_server_residual(r, &first, &count);
+    if (round != 1) {
+      MPI_CHECK_OK(t, at_reduce_run(r, out));
+      memcpy(server, residual, (size_t)count * sizeof *server);
+      memcpy(want, out, sizeof out);
+      for (int64_t i = 0; i < at_feedback_count(at_reduce_memory(r)); i++) {
+        memcpy(before[i], at_feedback_get(at_reduce_memory(r), i)->v[0], sizeof before[i]);
+      }
+      continue;
+    }
+    MPI_CHECK_FAILS(t, AT_ERR_NONFINITE, "client 2 is not finite", at_reduce_run(r, out));
+    MPI_CHECK(t, memcmp(want, out, N * sizeof *out) == 0);
+    MPI_CHECK(t, memcmp(server, residual, (size_t)count * sizeof *server) == 0);
+    for (int64_t i = 0; i < at_feedback_count(at_reduce_memory(r)); i++) {
+      MPI_CHECK(t, memcmp(before[i], at_feedback_get(at_reduce_memory(r), i)->v[0], sizeof before[i]) == 0);
+    }
+  }
+  at_reduce_begin(r, 3, 1);
+  at_reduce_add(r, t->rank, 1.0, v[0]);
+  MPI_CHECK_FAILS(t, AT_ERR_ARG, "lend vectors", at_reduce_run(r, out));
+  at_reduce_destroy(r);
+}
+
+static void misuse_is_everybodys(mpi_test *t) {
+  const at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_twophase, 256);
+  at_reduce *r = create_on(t, t->world, &cfg, 300, 2);
+  rig_vector(0, 0, 300, x);
+  at_reduce_begin(r, 0, 1);
+  if (t->rank == 0) {
+    at_reduce_add(r, 4, -1.0, x);
+  }
+  MPI_CHECK_FAILS(t, AT_ERR_ARG, "client 4 has the weight -1", at_reduce_run(r, out));
+  at_reduce_begin(r, 0, 1);
+  at_reduce_add(r, 4, 1.0, x);
+  if (t->size > 1) {
+    MPI_CHECK_FAILS(t, AT_ERR_ARG, "client 4 takes part twice", at_reduce_run(r, out));
+  }
+  at_reduce_begin(r, 0, 1);
+  for (int64_t c = 0; c < 3 && t->rank == t->size - 1; c++) {
+    at_reduce_add(r, c, 1.0, x);
+  }
+  MPI_CHECK_FAILS(t, AT_ERR_ARG, "client 2 is one too many", at_reduce_run(r, out));
+  at_reduce_begin(r, 0, 1);
+  if (t->rank == 0) {
+    at_reduce_add(r, 0, 1.0, x);
+    at_reduce_lend(r, 1, 1.0, x);
+  }
+  MPI_CHECK_FAILS(t, AT_ERR_ARG, "all lent or all added", at_reduce_run(r, out));
+  MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, t->size, 1, 300, x, out)); /* it recovers */
+  at_reduce_destroy(r);
+}
+
+/* ---- resume ---- */
+
+static int other_rank(void *context, int64_t id) {
+  return (int)((id + 1) % *(const int *)context);
+}
+
+/* Take clients' rows and the shared-out server residual from one reduction to another. */
+static void carry_over(mpi_test *t, at_reduce *from, at_reduce *to, int64_t n) {
+  at_feedback *a = at_reduce_memory(from), *b = at_reduce_memory(to);
+  for (int64_t i = 0; i < at_feedback_count(a); i++) {
+    const at_feedback_row *row = at_feedback_get(a, i);
+    MPI_CHECK_OK(t, at_feedback_put(b, at_feedback_layout(a), row->id, row->round, (const float *const *)row->v));
+  }
+  MPI_CHECK_OK(t, at_feedback_move(b, t->world, other_rank, &t->size));
+  for (int64_t i = 0; i < at_feedback_count(b); i++) {
+    MPI_CHECK(t, other_rank(&t->size, at_feedback_get(b, i)->id) == t->rank);
+  }
+  int64_t first, count;
+  const float *residual = at_reduce_server_residual(from, &first, &count);
+  float *other = at_reduce_server_residual(to, &first, &count);
+  memcpy(other, residual, (size_t)count * sizeof *other);
+  MPI_CHECK(t, rig_sum(t, count) == n);
+}
+
+static void resumes_bit_for_bit(mpi_test *t) {
+  enum { N = 1500, P = 5, ROUNDS = 6 };
+  const at_codec_cfg *codecs[] = {&int4, &sign, &topk};
+  const at_algorithm algorithms[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star};
+  for (int k = 0; k < 6; k++) {
+    at_reduce_cfg cfg = rig_config(codecs[k / 2], algorithms[k % 2], 256);
+    cfg.feedback = cfg.server_feedback = true;
+    at_reduce *r = create(t, &cfg, N), *resumed = create(t, &cfg, N);
+    for (int64_t round = 0; round < ROUNDS; round++) {
+      MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, P, round, N, x, out));
+      if (round == 2) {
+        carry_over(t, r, resumed, N);
+      } else if (round > 2) {
+        at_reduce_begin(resumed, round, P);
+        for (int64_t c = 0; c < P; c++) {
+          if (other_rank(&t->size, c) == t->rank) {
+            rig_vector(c, round, N, x);
+            at_reduce_add(resumed, c, 1.0, x);
+          }
+        }
+        MPI_CHECK_OK(t, at_reduce_run(resumed, want));
+        MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+      }
+    }
+    at_reduce_destroy(r);
+    at_reduce_destroy(resumed);
+  }
+}
+
+/* ---- the rest ---- */
+
+/* Progress comes from polling alone. */
+static void polls_to_the_end(mpi_test *t) {
+  enum { N = 5000 };
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_ring, AT_ALGORITHM_integer};
+  for (int a = 0; a < 3; a++) {
+    const at_reduce_cfg cfg = rig_config(&int8, all[a], 512);
+    at_reduce *r = create(t, &cfg, N);
+    MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 4, 0, N, x, want));
+    static float v[4][N];
+    at_reduce_begin(r, 0, 4);
+    for (int64_t c = 0; c < 4; c++) {
+      rig_vector(c, 0, N, v[c]);
+      if (c % t->size == t->rank) {
+        at_reduce_lend(r, c, 1.0, v[c]);
+      }
+    }
+    MPI_CHECK_OK(t, at_reduce_start(r, out));
+    int64_t polls = 0;
+    while (!at_reduce_is_done(r)) {
+      at_reduce_poll_hook(r);
+      polls++;
+    }
+    MPI_CHECK(t, polls >= 1);
+    MPI_CHECK_OK(t, at_reduce_finish(r));
+    MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+    at_reduce_destroy(r);
+  }
+}
+
+/* twophase, star, gather and auto are one thing where the mean travels as floats; auto takes the cheaper. */
+static void automatic_choice_is_free(mpi_test *t) {
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather, AT_ALGORITHM_auto};
+  const at_codec_cfg *codecs[] = {&topk, &f32};
+  for (int k = 0; k < 2; k++) {
+    for (int a = 0; a < 4; a++) {
+      at_reduce_cfg cfg = rig_config(codecs[k], all[a], 4096);
+      cfg.down = f32;
+      at_reduce *r = create(t, &cfg, MOST);
+      MPI_CHECK_OK(t, rig_round(r, t->world, BLOCKS, 9, 0, MOST, x, a == 0 ? want : out));
+      MPI_CHECK(t, a == 0 || memcmp(out, want, MOST * sizeof *out) == 0);
+      if (all[a] == AT_ALGORITHM_auto) {
+        const int chosen = at_reduce_get_report(r).algorithm;
+        MPI_CHECK(t, chosen == (k == 0 ? AT_ALGORITHM_gather : AT_ALGORITHM_twophase));
+      }
+      at_reduce_destroy(r);
+    }
+  }
+}
+
+/* Ranks in reverse order: integers and two-phase do not care. */
+static void order_of_ranks_is_free(mpi_test *t) {
+  enum { N = 3000 };
+  at_comm *reversed = NULL;
+  MPI_REQUIRE_OK(t, at_comm_split(t->world, 0, -t->rank, &reversed));
+  MPI_CHECK(t, at_comm_rank(reversed) == t->size - 1 - t->rank);
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_integer};
+  for (int a = 0; a < 2; a++) {
+    const at_reduce_cfg cfg = rig_config(&int8, all[a], 256);
+    at_reduce *r = create(t, &cfg, N), *s = create_on(t, reversed, &cfg, N, CLIENTS);
+    MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 9, 0, N, x, want));
+    MPI_CHECK_OK(t, rig_round(s, reversed, BLOCKS, 9, 0, N, x, out));
+    MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+    at_reduce_destroy(r);
+    at_reduce_destroy(s);
+  }
+  at_comm_destroy(reversed);
+}
+
+/* Integer sums and two-phase of the same codec come out close, and the integers' error is one quantisation. */
+static void integers_quantise_once(mpi_test *t) {
+  enum { N = 2048 };
+  static double sum[N], size[N];
+  const at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_integer, 512);
+  at_reduce *r = create(t, &cfg, N);
+  MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 8, 0, N, x, out));
+  reference(8, N, sum, size);
+  float most = 0;
+  for (int64_t c = 0; c < 8; c++) {
+    rig_vector(c, 0, N, x);
+    for (int i = 0; i < N; i++) {
+      most = fmaxf(most, fabsf(x[i]));
+    }
+  }
+  for (int i = 0; i < N; i++) {
+    MPI_CHECK(t, fabs((double)out[i] - sum[i] / 8) <= 0.5 * (double)most / 127 * (1 + 1e-3));
+  }
+  at_reduce_destroy(r);
+}
+
+static void small_vectors_go_raw(mpi_test *t) {
+  enum { N = 1000 };
+  at_reduce_cfg cfg = rig_config(&sign, AT_ALGORITHM_ring, 256);
+  cfg.raw_below = 4 * N + 1;
+  at_reduce *r = create(t, &cfg, N);
+  MPI_CHECK(t, at_reduce_config(r)->up.kind == AT_CODEC_f32 && at_reduce_config(r)->algorithm == AT_ALGORITHM_auto);
+  at_reduce_destroy(r);
+  cfg.raw_below = 4 * N;
+  r = create(t, &cfg, N);
+  MPI_CHECK(t, at_reduce_config(r)->up.kind == AT_CODEC_sign);
+  at_reduce_destroy(r);
+}
+
+static void refuse(mpi_test *t, at_reduce_cfg cfg, const char *complaint) {
+  const int64_t offsets[2] = {0, 100};
+  at_reduce *r = NULL;
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, complaint, at_reduce_create(&r, t->world, &kernels, &cfg, 1, offsets, 1));
+  MPI_CHECK(t, r == NULL);
+}
+
+static void refuses_what_does_not_fit(mpi_test *t) {
+  const at_codec_cfg dgc = {.kind = AT_CODEC_dgc, .ratio = 0.1, .value = AT_VALUE_F32, .momentum = 0.9};
+  const at_codec_cfg power = {.kind = AT_CODEC_powersgd, .rank = 1},
+                     wild = {.kind = AT_CODEC_bounded, .bound = 1, .bound_kind = AT_BOUND_RELATIVE};
+  at_reduce_cfg cfg = rig_config(&int8, AT_ALGORITHM_ring, 256);
+  cfg.feedback = true;
+  refuse(t, cfg, "cannot mend what hops lose");
+  refuse(t, rig_config(&sign, AT_ALGORITHM_integer, 256), "codes of sign do not add");
+  refuse(t, rig_config(&wild, AT_ALGORITHM_integer, 256), "absolute bound");
+  refuse(t, rig_config(&power, AT_ALGORITHM_twophase, 256), "at_low_rank_create");
+  refuse(t, rig_config(&dgc, AT_ALGORITHM_twophase, 256), "cannot carry the mean");
+  cfg = rig_config(&dgc, AT_ALGORITHM_twophase, 256);
+  cfg.down = f32;
+  refuse(t, cfg, "dgc without feedback");
+  cfg = rig_config(&int8, AT_ALGORITHM_tree, 256);
+  cfg.fan_in = 1;
+  refuse(t, cfg, "fan_in = 1");
+  refuse(t, rig_config(&int8, AT_ALGORITHM_twophase, 100), "multiple of 64");
+  cfg = rig_config(&bf16, AT_ALGORITHM_twophase, 256);
+  cfg.feedback = true;
+  cfg.decay = 2.0;
+  refuse(t, cfg, "decay = 2");
+}
+
+int main(int argc, char **argv) {
+  at_kernels_init(&kernels, at_isa_detect());
+  return MPI_TEST_MAIN(
+      argc, argv, MPI_CASE(floats_are_within_rounding), MPI_CASE(twophase_quantises_twice), MPI_CASE(ring_error_grows),
+      MPI_CASE(a_broken_owner_rule_shows), MPI_CASE(bytes_are_the_formulas), MPI_CASE(ranks_move_what_is_counted),
+      MPI_CASE(fp16_does_not_overflow), MPI_CASE(containers_hold_their_sums), MPI_CASE(bounded_sums_must_fit),
+      MPI_CASE(the_rest_counts), MPI_CASE(nobody_gives_zeros), MPI_CASE(skipping_leaves_everything),
+      MPI_CASE(misuse_is_everybodys), MPI_CASE(resumes_bit_for_bit), MPI_CASE(polls_to_the_end),
+      MPI_CASE(automatic_choice_is_free), MPI_CASE(order_of_ranks_is_free), MPI_CASE(integers_quantise_once),
+      MPI_CASE(small_vectors_go_raw), MPI_CASE(refuses_what_does_not_fit));
+}
