@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The matrix product of AVX-512 levels, for the kind of words that the file which includes this has defined:
- *
- *   WORDS(depth)                     words that hold `depth` steps of k
- *   pack_rows, pack_columns          16 rows or columns of floats into a panel
- *   WIDE, WIDE_LOAD, WIDE_ALL        a vector of words, loaded from 16 or filled with one
- *   WIDE_FMA(sum, a, b)              sum + a b, in that order of additions if a word holds two
+/* The matrix product of the AVX-512 levels.
  *
  * Blocked as Goto and van de Geijn (2008) have it: a block of B in packed panels, then blocks of A, then tiles in registers.  Each
  * element of C is one chain of sums over ascending k, begun at 0, whatever the shape around it: its bits depend neither on the
@@ -12,7 +7,7 @@
 #ifndef AT_AVX512_PRODUCT_H
 #define AT_AVX512_PRODUCT_H
 
-#include "kernels/avx512/panel.h"
+#include "kernels/avx512/words.h"
 #include "kernels/product_shape.h"
 
 enum { BLOCK_ROWS = AT_PRODUCT_ROWS / TILE_ROWS * TILE_ROWS, SOME_STEPS = 8 };
