@@ -49,19 +49,19 @@ static void judge(char *out, size_t size, double wanted, const at_limit *l, cons
   }
 }
 
-/* The largest part and what makes it smaller, into `todo`. */
-static void advise(char *todo, size_t size, const char *what, const at_plan_sum *s) {
+/* The largest part and what makes it smaller, into `advice`. */
+static void advise(char *advice, size_t size, const char *what, const at_plan_sum *s) {
   const at_plan_row *most = &s->row[0];
   for (int i = 1; i < s->n; i++) {
     most = s->row[i].value > most->value ? &s->row[i] : most;
   }
-  size_t n = strlen(todo);
-  snprintf(todo + n, size - n, "%stoo much %s, most of it %s: %s", n > 0 ? "; " : "", what, most->name, most->advice);
+  size_t n = strlen(advice);
+  snprintf(advice + n, size - n, "%stoo much %s, most of it %s: %s", n > 0 ? "; " : "", what, most->name, most->advice);
 }
 
-enum { TODO = 768 };
+enum { ADVICE = 768 };
 
-static void show_memory(const at_plan *p, char todo[TODO]) {
+static void show_memory(const at_plan *p, char advice[ADVICE]) {
   char remark[256], have[AT_FMT_MAX];
   int ranks = at_limit_ranks_per_node(p->ranks);
   double node = ranks * (at_plan_total(&p->memory) + p->process);
@@ -74,11 +74,11 @@ static void show_memory(const at_plan *p, char todo[TODO]) {
   bytes_line("", "program and libraries", p->process, "per rank");
   printf("%-34s %12s  %15.0f B  %s\n", "memory of a node", at_fmt_bytes(have, (int64_t)node), node, remark);
   if (limit.value >= 0 && node > limit.value) {
-    advise(todo, TODO, "memory", &p->memory);
+    advise(advice, ADVICE, "memory", &p->memory);
   }
 }
 
-static void show_files(const at_plan *p, const char *run, char todo[TODO]) {
+static void show_files(const at_plan *p, const char *run, char advice[ADVICE]) {
   char remark[256], have[AT_FMT_MAX], name[64];
   at_plan_sum disk = {0};
   at_limit limit = at_limit_disk(run);
@@ -93,7 +93,7 @@ static void show_files(const at_plan *p, const char *run, char todo[TODO]) {
   bytes_line("", "disk over the run", at_plan_total(&disk), remark);
   bytes_line("", "data set file", p->data_file, "is there already");
   if (limit.value >= 0 && at_plan_total(&disk) > limit.value) {
-    advise(todo, TODO, "disk", &disk);
+    advise(advice, ADVICE, "disk", &disk);
   }
 }
 
@@ -104,7 +104,7 @@ static void show_traffic(const at_plan *p) {
   bytes_line("", "sent by rank 0 over the run", p->run_bytes, "without checkpoints");
 }
 
-static void show_time(const at_plan *p, char todo[TODO]) {
+static void show_time(const at_plan *p, char advice[ADVICE]) {
   char remark[256], have[AT_FMT_MAX];
   at_limit limit = at_limit_time();
   if (p->measured == 0) {
@@ -124,20 +124,20 @@ static void show_time(const at_plan *p, char todo[TODO]) {
            p->measured, p->measured == 1 ? "" : "s", p->ranks, p->ranks);
   }
   if (limit.value >= 0 && total > limit.value) {
-    advise(todo, TODO, "time", &p->time);
+    advise(advice, ADVICE, "time", &p->time);
   }
 }
 
 /* What does not fit is a failure, so that a script can stop there. */
 static at_err show(const at_plan *p, const at_run_cfg *run, const char *system) {
-  char todo[TODO] = "";
+  char advice[ADVICE] = "";
   printf("%s on %d rank%s, %.0f round%s\n", system, p->ranks, p->ranks == 1 ? "" : "s", p->rounds,
          p->rounds == 1 ? "" : "s");
-  show_memory(p, todo);
-  show_files(p, run->run, todo);
+  show_memory(p, advice);
+  show_files(p, run->run, advice);
   show_traffic(p);
-  show_time(p, todo);
-  return todo[0] == '\0' ? AT_OK : AT_FAIL(AT_ERR_STATE, "%s", todo);
+  show_time(p, advice);
+  return advice[0] == '\0' ? AT_OK : AT_FAIL(AT_ERR_STATE, "%s", advice);
 }
 
 /* ---- the command ---- */
