@@ -2,6 +2,7 @@
 /* The table of systems, and how any of them is configured, started and resumed. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/photon/photon.h"
 #include "sim/session.h"
@@ -201,6 +202,9 @@ at_err at_resume_main(at_session *s, int argc, char **argv) {
   char path[4096], override[4200];
   snprintf(path, sizeof path, "%s/config.yaml", argv[0]);
   snprintf(override, sizeof override, "run=%s", argv[0]); /* the folder may have moved */
+  if (access(path, R_OK) != 0) {
+    return AT_FAIL(AT_ERR_FILE, "%s cannot be read: give the folder of a run (it holds config.yaml)", path);
+  }
   const at_system *system;
   AT_TRY(at_config_find_system(path, &system));
   return run_system(s, system, 2, (char *[]){path, override}, true);
