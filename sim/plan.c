@@ -86,7 +86,10 @@ static void show_files(const at_plan *p, const char *run, char advice[ADVICE]) {
   for (int i = 0; i < p->n_files; i++) {
     const at_plan_file *f = &p->file[i];
     at_plan_add(&disk, f->name, f->bytes * f->most, f->advice);
-    snprintf(remark, sizeof remark, f->most > 1 ? "up to %.0f at once" : "", f->most);
+    remark[0] = '\0';
+    if (f->most > 1) {
+      snprintf(remark, sizeof remark, "up to %.0f at once", f->most);
+    }
     snprintf(name, sizeof name, "%s file", f->name);
     bytes_line("", name, f->bytes, remark);
   }
