@@ -16,9 +16,11 @@ static void remember(at_photon *p, bool back) {
     float *kept = p->undo + i * p->n;
     memcpy(back ? now[i] : kept, back ? kept : now[i], (size_t)p->n * sizeof(float));
   }
-  int64_t *grids = at_exact_grids(p->exact); /* a sum that overflowed has made them coarser */
-  size_t bytes = (size_t)at_exact_tensors(p->exact) * sizeof *grids;
-  memcpy(back ? grids : p->undo_grids, back ? p->undo_grids : grids, bytes);
+  if (p->exact != NULL) {
+    int64_t *grids = at_exact_grids(p->exact); /* a sum that overflowed has made them coarser */
+    size_t bytes = (size_t)at_exact_tensors(p->exact) * sizeof *grids;
+    memcpy(back ? grids : p->undo_grids, back ? p->undo_grids : grids, bytes);
+  }
 }
 
 /* The weighted gradients of this rank's clients go into the sum as soon as they are computed, so one buffer serves. */
