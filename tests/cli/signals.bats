@@ -59,7 +59,7 @@ no_loss() {
   stopped 15 step:15 0 1 grids "${settings[@]}"
   same grids-whole/checkpoints/000001.h5 grids/checkpoints/000001.h5
   on 1 resume grids
-  same grids-whole/checkpoints/000002.h5 grids/checkpoints/000002.h5
+  same grids-whole/checkpoints/000003.h5 grids/checkpoints/000003.h5
   grids() {
     "$ATOLL_PYTHON" -c "import h5py; print(h5py.File('grids-whole/checkpoints/$1.h5')['server/grid_bits'][:])"
   }
