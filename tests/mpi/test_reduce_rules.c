@@ -59,9 +59,13 @@ static int64_t expected_bytes(const at_reduce *r, int64_t p) {
     return p * (p - 1) * m;
   case AT_ALGORITHM_doubling:
     return ((p - folded) * log2 + 2 * folded) * m;
-  case AT_ALGORITHM_integer:
+  case AT_ALGORITHM_integer: { /* codes of a byte up, sums of two down */
+    const int64_t n = r->cut->n / pieces;
+    return p * (at_comm_allreduce_bytes(4 * (r->cut->n / 256), (int)p) + pieces * (n * 3 * (p - 1) / p));
+  }
+  case AT_ALGORITHM_allreduce:
     return p * (at_comm_allreduce_bytes(4 * (r->cut->n / 256), (int)p) +
-                pieces * at_comm_allreduce_bytes((r->cut->n / pieces) * (127 * p <= 127 ? 1 : 2), (int)p));
+                pieces * at_comm_allreduce_bytes((r->cut->n / pieces) * 2, (int)p));
   default:
     return 2 * (p - 1) * m; /* twophase, star, ring and tree */
   }
@@ -69,9 +73,9 @@ static int64_t expected_bytes(const at_reduce *r, int64_t p) {
 
 static void bytes_are_the_formulas(mpi_test *t) {
   enum { N = 8192 };
-  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather, AT_ALGORITHM_ring,
-                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer};
-  for (int a = 0; a < 7; a++) {
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather,  AT_ALGORITHM_ring,
+                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer, AT_ALGORITHM_allreduce};
+  for (int a = 0; a < 8; a++) {
     const at_reduce_cfg cfg = rig_config(&int8, all[a], 512);
     at_reduce *r = create(t, &cfg, N);
     for (int64_t p = 1; p <= 9; p++) {
@@ -326,19 +330,24 @@ static void automatic_choice_is_free(mpi_test *t) {
 /* Ranks in reverse order: integers and two-phase do not care. */
 static void order_of_ranks_is_free(mpi_test *t) {
   enum { N = 3000 };
+  static float integers[N];
   at_comm *reversed = NULL;
   MPI_REQUIRE_OK(t, at_comm_split(t->world, 0, -t->rank, &reversed));
   MPI_CHECK(t, at_comm_rank(reversed) == t->size - 1 - t->rank);
-  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_integer};
-  for (int a = 0; a < 2; a++) {
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_integer, AT_ALGORITHM_allreduce};
+  for (int a = 0; a < 3; a++) {
     const at_reduce_cfg cfg = rig_config(&int8, all[a], 256);
     at_reduce *r = create(t, &cfg, N), *s = create_on(t, reversed, &cfg, N, CLIENTS);
     MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 9, 0, N, x, want));
     MPI_CHECK_OK(t, rig_round(s, reversed, BLOCKS, 9, 0, N, x, out));
     MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+    if (all[a] == AT_ALGORITHM_integer) {
+      memcpy(integers, out, sizeof integers);
+    }
     at_reduce_destroy(r);
     at_reduce_destroy(s);
   }
+  MPI_CHECK(t, memcmp(out, integers, sizeof integers) == 0); /* nor do integers care how they are added */
   at_comm_destroy(reversed);
 }
 

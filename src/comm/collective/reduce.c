@@ -25,17 +25,22 @@ static bool is_hop(int algorithm) {
   return algorithm == AT_ALGORITHM_ring || algorithm == AT_ALGORITHM_doubling || algorithm == AT_ALGORITHM_tree;
 }
 
+static bool adds_integers(int algorithm) {
+  return algorithm == AT_ALGORITHM_integer || algorithm == AT_ALGORITHM_allreduce;
+}
+
 static bool has_owners(int algorithm) {
-  return !is_hop(algorithm) && algorithm != AT_ALGORITHM_integer;
+  return !is_hop(algorithm) && !adds_integers(algorithm);
 }
 
 static at_err check_integer(const at_reduce_cfg *cfg) {
   if (at_codec_summable(&cfg->up) != AT_SUM_INTEGER) {
-    return AT_FAIL(AT_ERR_CONFIG, "algorithm = integer: codes of %s do not add; take int8, int4, qsgd or bounded",
-                   at_codec_names[cfg->up.kind]);
+    return AT_FAIL(AT_ERR_CONFIG, "algorithm = %s: codes of %s do not add; take int8, int4, qsgd or bounded",
+                   at_algorithm_names[cfg->algorithm], at_codec_names[cfg->up.kind]);
   }
   if (cfg->up.kind == AT_CODEC_bounded && cfg->up.bound_kind != AT_BOUND_ABSOLUTE) {
-    return AT_FAIL(AT_ERR_CONFIG, "algorithm = integer: clients can share an absolute bound only");
+    return AT_FAIL(AT_ERR_CONFIG, "algorithm = %s: clients can share an absolute bound only",
+                   at_algorithm_names[cfg->algorithm]);
   }
   return AT_OK;
 }
@@ -57,7 +62,7 @@ static at_err check(const at_reduce_cfg *cfg) {
   if (cfg->up.kind == AT_CODEC_dgc && !cfg->feedback) {
     return AT_FAIL(AT_ERR_CONFIG, "dgc without feedback would lose what it does not send");
   }
-  return cfg->algorithm == AT_ALGORITHM_integer ? check_integer(cfg) : AT_OK;
+  return adds_integers(cfg->algorithm) ? check_integer(cfg) : AT_OK;
 }
 
 static at_err resolve(at_reduce_cfg *cfg, int64_t n) {
@@ -98,9 +103,9 @@ static at_err create_parts(at_reduce *r, int64_t n_tensors, const int64_t *offse
   AT_TRY(at_alloc(&r->rank_nodes, ranks, sizeof *r->rank_nodes, "clients of a reduction"));
   AT_TRY(at_alloc(&r->card_sizes, ranks, sizeof *r->card_sizes, "clients of a reduction"));
   AT_TRY(at_alloc(&r->cards, ranks, (size_t)r->card_bytes, "clients of a reduction"));
-  r->engine = is_hop(r->cfg.algorithm)                   ? &at_engine_hops
-              : r->cfg.algorithm == AT_ALGORITHM_integer ? &at_engine_integers
-                                                         : &at_engine_owners;
+  r->engine = is_hop(r->cfg.algorithm)          ? &at_engine_hops
+              : adds_integers(r->cfg.algorithm) ? &at_engine_integers
+                                                : &at_engine_owners;
   return r->engine->create(r);
 }
 
