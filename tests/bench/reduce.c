@@ -123,7 +123,7 @@ static at_err run_all(bench *b) {
   at_comm_set_phase(b->world, AT_COMM_REDUCE);
   AT_TRY(median(b, run_allreduce, NULL, &b->allreduce_s));
   if (at_comm_rank(b->world) == 0) {
-    printf("%s, %d ranks, %.1f MiB of floats, pieces of %lld, median of %d\n", b->kernels.isa_name,
+    printf("%s, %d ranks, %.1f MiB of floats, pieces of %lld (0: by codec), median of %d\n", b->kernels.isa_name,
            at_comm_size(b->world), 4.0 * (double)b->n / (1 << 20), (long long)b->chunk, b->repeats);
   }
   print(b, "MPI", "allreduce", b->allreduce_s, at_comm_allreduce_bytes(4 * b->n, at_comm_size(b->world)));
@@ -136,7 +136,7 @@ static at_err run_all(bench *b) {
 int main(int argc, char **argv) {
   bench b = {.n = argc > 1 ? atoll(argv[1]) : 1 << 22,
              .repeats = argc > 2 ? atoi(argv[2]) : 5,
-             .chunk = argc > 3 ? atoll(argv[3]) : 32768,
+             .chunk = argc > 3 ? atoll(argv[3]) : 0,
              .link_Bps = argc > 4 ? atof(argv[4]) : 0};
   b.repeats = b.repeats < 1 ? 1 : b.repeats > MOST_REPEATS ? MOST_REPEATS : b.repeats;
   at_kernels_init(&b.kernels, at_isa_detect());

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reductions: bytes, clients that fail, memory over a resume, free choices, and configurations that are refused. */
 #include "src/comm/collective/reduce_internal.h"
+#include "src/comm/collective/reduce_options.h"
 #include "tests/mpi/reduce_rig.h"
 
 enum { MOST = 16384, CLIENTS = 64 };
@@ -364,6 +365,61 @@ static void small_vectors_go_raw(mpi_test *t) {
   at_reduce_destroy(r);
 }
 
+/* Pieces by codec: about 32 KiB each, and 32 of them where the vector allows it. */
+static void pieces_fit_the_wire(mpi_test *t) {
+  const at_codec_cfg *codecs[] = {&f32, &int8, &int4, &sign, &topk};
+  const int64_t sizes[] = {100, 100000, 3000000, 400000000};
+  for (int k = 0; k < 5; k++) {
+    for (int i = 0; i < 4; i++) {
+      at_reduce_cfg cfg = rig_config(codecs[k], AT_ALGORITHM_twophase, 0);
+      MPI_CHECK_OK(t, at_reduce_resolve(&cfg, sizes[i]));
+      const int64_t bytes = at_codec_bytes(&cfg.up, cfg.chunk, NULL);
+      MPI_CHECK(t, cfg.chunk % 4096 == 0 && cfg.chunk >= 4096 && bytes <= 32768 + 200);
+      MPI_CHECK(t, cfg.chunk == 4096 || sizes[i] / cfg.chunk >= 32);
+      MPI_CHECK(t, i < 3 || bytes > 24000 || cfg.chunk == 1 << 20);
+    }
+  }
+}
+
+typedef struct run_cfg {
+  at_reduce_cfg outer;
+} run_cfg;
+
+/* Options: presets, what they resolve to, and what is refused by its key. */
+static void options_resolve(mpi_test *t) {
+  static const at_opt rows[] = {AT_REDUCE_OPTIONS(run_cfg, outer, "outer", "int8")};
+  static const at_opt_table table = AT_OPT_TABLE("Exchange", rows);
+  static const struct {
+    const char *set[3], *complaint; /* complaint NULL: fine */
+    bool feedback, server_feedback;
+  } cases[] = {
+      {{NULL}, NULL, true, true},
+      {{"outer.up.codec=qsgd"}, NULL, false, true},
+      {{"outer.up.codec=int4", "outer.up.rounding=stochastic", "outer.down.codec=f32"}, NULL, false, false},
+      {{"outer.algorithm=ring"}, NULL, false, false},
+      {{"outer.feedback=false", "outer.up.block=64"}, NULL, false, true},
+      {{"outer.algorithm=ring", "outer.feedback=true"}, "outer.algorithm", false, false},
+      {{"outer.up.ratio=0.1"}, "outer.up.ratio", false, false},
+      {{"outer.algorithm=integer", "outer.up.codec=sign"}, "do not add", false, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    at_opts *set = NULL;
+    run_cfg cfg;
+    MPI_CHECK_OK(t, at_opts_create(&set));
+    MPI_CHECK_OK(t, at_opts_add(set, &table, &cfg));
+    for (int k = 0; k < 3 && cases[i].set[k] != NULL; k++) {
+      MPI_CHECK_OK(t, at_opts_set(set, cases[i].set[k]));
+    }
+    if (cases[i].complaint != NULL) {
+      MPI_CHECK_FAILS(t, AT_ERR_CONFIG, cases[i].complaint, at_reduce_options_check(set, "outer", &cfg.outer, 100000));
+    } else {
+      MPI_CHECK_OK(t, at_reduce_options_check(set, "outer", &cfg.outer, 100000));
+      MPI_CHECK(t, cfg.outer.feedback == cases[i].feedback && cfg.outer.server_feedback == cases[i].server_feedback);
+    }
+    at_opts_destroy(set);
+  }
+}
+
 static void refuse(mpi_test *t, at_reduce_cfg cfg, const char *complaint) {
   const int64_t offsets[2] = {0, 100};
   at_reduce *r = NULL;
@@ -401,6 +457,6 @@ int main(int argc, char **argv) {
                        MPI_CASE(ranks_move_what_is_counted), MPI_CASE(the_rest_counts), MPI_CASE(nobody_gives_zeros),
                        MPI_CASE(skipping_leaves_everything), MPI_CASE(misuse_is_everybodys),
                        MPI_CASE(resumes_bit_for_bit), MPI_CASE(polls_to_the_end), MPI_CASE(automatic_choice_is_free),
-                       MPI_CASE(order_of_ranks_is_free), MPI_CASE(small_vectors_go_raw),
-                       MPI_CASE(refuses_what_does_not_fit));
+                       MPI_CASE(order_of_ranks_is_free), MPI_CASE(small_vectors_go_raw), MPI_CASE(pieces_fit_the_wire),
+                       MPI_CASE(options_resolve), MPI_CASE(refuses_what_does_not_fit));
 }

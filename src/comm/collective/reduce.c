@@ -65,7 +65,17 @@ static at_err check(const at_reduce_cfg *cfg) {
   return adds_integers(cfg->algorithm) ? check_integer(cfg) : AT_OK;
 }
 
-static at_err resolve(at_reduce_cfg *cfg, int64_t n) {
+/* Pieces of about 32 KiB, which TCP and MPI send at once, and at least 32 of them, so that owners share evenly. */
+static int64_t choose_chunk(const at_codec_cfg *up, int64_t n) {
+  enum { WIRE_BYTES = 32768, SAMPLE = 65536, LEAST = 4096, MOST = 1 << 20, PIECES = 32 };
+  const int64_t bytes = at_codec_bytes(up, SAMPLE, NULL);
+  int64_t chunk = (int64_t)SAMPLE * WIRE_BYTES / (bytes > 0 ? bytes : 1);
+  chunk = chunk < n / PIECES ? chunk : n / PIECES;
+  chunk = chunk < MOST ? chunk : MOST;
+  return (chunk > LEAST ? chunk : LEAST) / LEAST * LEAST; /* whole blocks of any codec */
+}
+
+at_err at_reduce_resolve(at_reduce_cfg *cfg, int64_t n) {
   if (4 * n < cfg->raw_below) {
     cfg->up = cfg->down = (at_codec_cfg){.kind = AT_CODEC_f32};
     cfg->algorithm = AT_ALGORITHM_auto;
@@ -74,6 +84,7 @@ static at_err resolve(at_reduce_cfg *cfg, int64_t n) {
   AT_TRY(at_codec_resolve(&cfg->up));
   AT_TRY(at_codec_resolve(&cfg->down));
   AT_TRY(check(cfg));
+  cfg->chunk = cfg->chunk > 0 ? cfg->chunk : choose_chunk(&cfg->up, n);
   cfg->server_feedback = cfg->server_feedback && cfg->down.kind != AT_CODEC_f32 && has_owners(cfg->algorithm) &&
                          cfg->algorithm != AT_ALGORITHM_gather;
   return AT_OK;
@@ -132,7 +143,7 @@ at_err at_reduce_create(at_reduce **out, at_comm *comm, const at_kernels *k, con
   at_err err = AT_OK;
   AT_TRY_TO(err, fail, at_comm_allreduce(comm, AT_COMM_I64, AT_COMM_MAX, &r->slots, 1));
   r->card_bytes = (int64_t)sizeof(card) + r->slots * (int64_t)sizeof(card_row);
-  AT_TRY_TO(err, fail, at_comm_agree(comm, resolve(&r->cfg, offsets[n_tensors])));
+  AT_TRY_TO(err, fail, at_comm_agree(comm, at_reduce_resolve(&r->cfg, offsets[n_tensors])));
   AT_TRY_TO(err, fail, at_wire_create(&r->wire, comm));
   at_wire_set_phase(r->wire, r->phase);
   AT_TRY_TO(err, fail, at_comm_agree(comm, create_parts(r, n_tensors, offsets)));

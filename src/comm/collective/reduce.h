@@ -59,7 +59,7 @@ typedef struct at_reduce_cfg {
   at_codec_cfg up;      /* of clients' vectors; hops and integers: of everything */
   at_codec_cfg down;    /* of the mean (twophase, star) */
   int algorithm;        /* at_algorithm */
-  int64_t chunk;        /* elements of a piece; a multiple of 64 */
+  int64_t chunk;        /* elements of a piece, a multiple of 64; 0: see at_reduce_resolve */
   int segments;         /* at_segments */
   bool feedback;        /* clients keep what their code lost (not with hops) */
   bool server_feedback; /* owners keep what the mean's code lost (twophase, star) */
@@ -70,6 +70,10 @@ typedef struct at_reduce_cfg {
   int64_t raw_below;    /* a vector of fewer bytes goes as f32 both ways, by twophase or gather */
   uint64_t seed;        /* of stochastic codecs */
 } at_reduce_cfg;
+
+/* Fill in what is left open (blocks of codecs, chunk = 0: as many elements as take about 32 KiB on the wire, but 32 pieces where
+ * the vector allows it), and apply raw_below, for vectors of n elements.  AT_ERR_CONFIG for what does not go together. */
+at_err at_reduce_resolve(at_reduce_cfg *cfg, int64_t n);
 
 typedef struct at_reduce at_reduce;
 
