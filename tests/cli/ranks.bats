@@ -65,6 +65,16 @@ $1"
   same_on_ranks grid outer.grid_bits=90
 }
 
+@test "photon: rounds that fail leave the model as it was" {
+  same_on_ranks fail method=local_sgd local.lr=100 local.steps=20 fed.max_failed_rounds=100 fed.moments=reset
+  train fail-start 1 method=local_sgd local.lr=0 fed.rounds=1
+  python 'm = h5py.File("fail-1/metrics.h5")
+assert np.all(m["failures"][:] == 5) and np.all(np.isnan(m["train_loss"]))
+assert theta("fail-1", 3).tobytes() == theta("fail-start", 1).tobytes()
+facts = h5py.File("fail-1/checkpoints/000003.h5")["clients/facts"][:]
+assert np.all(facts[:, 0] > 0) and np.all(facts[:, 1:4] == 0) and np.all(facts[:, 4] == 3)'
+}
+
 @test "photon: other kinds of layers" {
   same_on_ranks layers model.norm=rms model.mlp=swiglu model.positions=rope model.kv_heads=1 model.tied=false \
     model.bias=true local.weight_decay=0.1
