@@ -57,6 +57,9 @@ $(LIB): $(OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
 
 $(BUILD)/kernels/avx2/%.o: CFLAGS += -mavx2 -mfma
+# Threads are OpenMP's, whose library OpenBLAS brings anyway.
+$(BUILD)/src/graph/threads.o: CFLAGS += -fopenmp
+LDFLAGS  += -fopenmp
 AVX512   := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
 $(BUILD)/kernels/avx512/%.o: CFLAGS += $(AVX512)
 $(BUILD)/kernels/avx512bf16/%.o: CFLAGS += $(AVX512) -mavx512bf16
