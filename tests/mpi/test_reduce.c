@@ -44,7 +44,7 @@ static at_err run_round(at_reduce *r, at_comm *comm, rig_place how, int64_t p, i
 
 static bool is_allowed(const at_codec_cfg *codec, at_algorithm a) {
   const bool is_hop = a == AT_ALGORITHM_ring || a == AT_ALGORITHM_doubling || a == AT_ALGORITHM_tree;
-  if (a == AT_ALGORITHM_integer) {
+  if (a == AT_ALGORITHM_integer || a == AT_ALGORITHM_allreduce) {
     return at_codec_summable(codec) == AT_SUM_INTEGER && !(codec->kind == AT_CODEC_bounded && codec->bound_kind != 0);
   }
   return !(is_hop && codec->kind == AT_CODEC_dgc);
@@ -117,6 +117,9 @@ static void tree_is_the_same_everywhere(mpi_test *t) {
 static void integer_is_the_same_everywhere(mpi_test *t) {
   each_codec(t, AT_ALGORITHM_integer);
 }
+static void allreduce_is_the_same_everywhere(mpi_test *t) {
+  each_codec(t, AT_ALGORITHM_allreduce);
+}
 
 /* One client a rank, and one rank without: for larger numbers of ranks, which tests/run-ranks starts. */
 static void one_client_a_rank(mpi_test *t) {
@@ -139,5 +142,6 @@ int main(int argc, char **argv) {
   return MPI_TEST_MAIN(argc, argv, MPI_CASE(twophase_is_the_same_everywhere), MPI_CASE(star_is_the_same_everywhere),
                        MPI_CASE(gather_is_the_same_everywhere), MPI_CASE(ring_is_the_same_everywhere),
                        MPI_CASE(doubling_is_the_same_everywhere), MPI_CASE(tree_is_the_same_everywhere),
-                       MPI_CASE(integer_is_the_same_everywhere), MPI_CASE(one_client_a_rank));
+                       MPI_CASE(integer_is_the_same_everywhere), MPI_CASE(allreduce_is_the_same_everywhere),
+                       MPI_CASE(one_client_a_rank));
 }

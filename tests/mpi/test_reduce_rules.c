@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reductions: bytes, clients that fail, memory over a resume, free choices, and configurations that are refused. */
 #include "src/comm/collective/reduce_internal.h"
+#include "src/comm/collective/reduce_options.h"
 #include "tests/mpi/reduce_rig.h"
 
 enum { MOST = 16384, CLIENTS = 64 };
@@ -59,9 +60,13 @@ static int64_t expected_bytes(const at_reduce *r, int64_t p) {
     return p * (p - 1) * m;
   case AT_ALGORITHM_doubling:
     return ((p - folded) * log2 + 2 * folded) * m;
-  case AT_ALGORITHM_integer:
+  case AT_ALGORITHM_integer: { /* codes of a byte up, sums of two down */
+    const int64_t n = r->cut->n / pieces;
+    return p * (at_comm_allreduce_bytes(4 * (r->cut->n / 256), (int)p) + pieces * (n * 3 * (p - 1) / p));
+  }
+  case AT_ALGORITHM_allreduce:
     return p * (at_comm_allreduce_bytes(4 * (r->cut->n / 256), (int)p) +
-                pieces * at_comm_allreduce_bytes((r->cut->n / pieces) * (127 * p <= 127 ? 1 : 2), (int)p));
+                pieces * at_comm_allreduce_bytes((r->cut->n / pieces) * 2, (int)p));
   default:
     return 2 * (p - 1) * m; /* twophase, star, ring and tree */
   }
@@ -69,9 +74,9 @@ static int64_t expected_bytes(const at_reduce *r, int64_t p) {
 
 static void bytes_are_the_formulas(mpi_test *t) {
   enum { N = 8192 };
-  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather, AT_ALGORITHM_ring,
-                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer};
-  for (int a = 0; a < 7; a++) {
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_star, AT_ALGORITHM_gather,  AT_ALGORITHM_ring,
+                              AT_ALGORITHM_doubling, AT_ALGORITHM_tree, AT_ALGORITHM_integer, AT_ALGORITHM_allreduce};
+  for (int a = 0; a < 8; a++) {
     const at_reduce_cfg cfg = rig_config(&int8, all[a], 512);
     at_reduce *r = create(t, &cfg, N);
     for (int64_t p = 1; p <= 9; p++) {
@@ -326,19 +331,24 @@ static void automatic_choice_is_free(mpi_test *t) {
 /* Ranks in reverse order: integers and two-phase do not care. */
 static void order_of_ranks_is_free(mpi_test *t) {
   enum { N = 3000 };
+  static float integers[N];
   at_comm *reversed = NULL;
   MPI_REQUIRE_OK(t, at_comm_split(t->world, 0, -t->rank, &reversed));
   MPI_CHECK(t, at_comm_rank(reversed) == t->size - 1 - t->rank);
-  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_integer};
-  for (int a = 0; a < 2; a++) {
+  const at_algorithm all[] = {AT_ALGORITHM_twophase, AT_ALGORITHM_integer, AT_ALGORITHM_allreduce};
+  for (int a = 0; a < 3; a++) {
     const at_reduce_cfg cfg = rig_config(&int8, all[a], 256);
     at_reduce *r = create(t, &cfg, N), *s = create_on(t, reversed, &cfg, N, CLIENTS);
     MPI_CHECK_OK(t, rig_round(r, t->world, ROUND_ROBIN, 9, 0, N, x, want));
     MPI_CHECK_OK(t, rig_round(s, reversed, BLOCKS, 9, 0, N, x, out));
     MPI_CHECK(t, memcmp(out, want, N * sizeof *out) == 0);
+    if (all[a] == AT_ALGORITHM_integer) {
+      memcpy(integers, out, sizeof integers);
+    }
     at_reduce_destroy(r);
     at_reduce_destroy(s);
   }
+  MPI_CHECK(t, memcmp(out, integers, sizeof integers) == 0); /* nor do integers care how they are added */
   at_comm_destroy(reversed);
 }
 
@@ -353,6 +363,61 @@ static void small_vectors_go_raw(mpi_test *t) {
   r = create(t, &cfg, N);
   MPI_CHECK(t, at_reduce_config(r)->up.kind == AT_CODEC_sign);
   at_reduce_destroy(r);
+}
+
+/* Pieces by codec: about 32 KiB each, and 32 of them where the vector allows it. */
+static void pieces_fit_the_wire(mpi_test *t) {
+  const at_codec_cfg *codecs[] = {&f32, &int8, &int4, &sign, &topk};
+  const int64_t sizes[] = {100, 100000, 3000000, 400000000};
+  for (int k = 0; k < 5; k++) {
+    for (int i = 0; i < 4; i++) {
+      at_reduce_cfg cfg = rig_config(codecs[k], AT_ALGORITHM_twophase, 0);
+      MPI_CHECK_OK(t, at_reduce_resolve(&cfg, sizes[i]));
+      const int64_t bytes = at_codec_bytes(&cfg.up, cfg.chunk, NULL);
+      MPI_CHECK(t, cfg.chunk % 4096 == 0 && cfg.chunk >= 4096 && bytes <= 32768 + 200);
+      MPI_CHECK(t, cfg.chunk == 4096 || sizes[i] / cfg.chunk >= 32);
+      MPI_CHECK(t, i < 3 || bytes > 24000 || cfg.chunk == 1 << 20);
+    }
+  }
+}
+
+typedef struct run_cfg {
+  at_reduce_cfg outer;
+} run_cfg;
+
+/* Options: presets, what they resolve to, and what is refused by its key. */
+static void options_resolve(mpi_test *t) {
+  static const at_opt rows[] = {AT_REDUCE_OPTIONS(run_cfg, outer, "outer", "int8")};
+  static const at_opt_table table = AT_OPT_TABLE("Exchange", rows);
+  static const struct {
+    const char *set[3], *complaint; /* complaint NULL: fine */
+    bool feedback, server_feedback;
+  } cases[] = {
+      {{NULL}, NULL, true, true},
+      {{"outer.up.codec=qsgd"}, NULL, false, true},
+      {{"outer.up.codec=int4", "outer.up.rounding=stochastic", "outer.down.codec=f32"}, NULL, false, false},
+      {{"outer.algorithm=ring"}, NULL, false, false},
+      {{"outer.feedback=false", "outer.up.block=64"}, NULL, false, true},
+      {{"outer.algorithm=ring", "outer.feedback=true"}, "outer.algorithm", false, false},
+      {{"outer.up.ratio=0.1"}, "outer.up.ratio", false, false},
+      {{"outer.algorithm=integer", "outer.up.codec=sign"}, "do not add", false, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    at_opts *set = NULL;
+    run_cfg cfg;
+    MPI_CHECK_OK(t, at_opts_create(&set));
+    MPI_CHECK_OK(t, at_opts_add(set, &table, &cfg));
+    for (int k = 0; k < 3 && cases[i].set[k] != NULL; k++) {
+      MPI_CHECK_OK(t, at_opts_set(set, cases[i].set[k]));
+    }
+    if (cases[i].complaint != NULL) {
+      MPI_CHECK_FAILS(t, AT_ERR_CONFIG, cases[i].complaint, at_reduce_options_check(set, "outer", &cfg.outer, 100000));
+    } else {
+      MPI_CHECK_OK(t, at_reduce_options_check(set, "outer", &cfg.outer, 100000));
+      MPI_CHECK(t, cfg.outer.feedback == cases[i].feedback && cfg.outer.server_feedback == cases[i].server_feedback);
+    }
+    at_opts_destroy(set);
+  }
 }
 
 static void refuse(mpi_test *t, at_reduce_cfg cfg, const char *complaint) {
@@ -392,6 +457,6 @@ int main(int argc, char **argv) {
                        MPI_CASE(ranks_move_what_is_counted), MPI_CASE(the_rest_counts), MPI_CASE(nobody_gives_zeros),
                        MPI_CASE(skipping_leaves_everything), MPI_CASE(misuse_is_everybodys),
                        MPI_CASE(resumes_bit_for_bit), MPI_CASE(polls_to_the_end), MPI_CASE(automatic_choice_is_free),
-                       MPI_CASE(order_of_ranks_is_free), MPI_CASE(small_vectors_go_raw),
-                       MPI_CASE(refuses_what_does_not_fit));
+                       MPI_CASE(order_of_ranks_is_free), MPI_CASE(small_vectors_go_raw), MPI_CASE(pieces_fit_the_wire),
+                       MPI_CASE(options_resolve), MPI_CASE(refuses_what_does_not_fit));
 }

@@ -1,32 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine of `integer`: scales that all share, codes added as integers.
+/* The engine of `integer` and `allreduce`: scales that all share, codes added as integers (sums.h moves them).
  *
  *     s = shared scale of a block, from the largest magnitude (qsgd: norm) of any client;  q_p = code of scale_p x_p;
  *     mean = s * sum q_p / P
- * Integer sums are exact in any order, so that any MPI algorithm gives the same bytes.  Sharing a scale costs accuracy where
+ * Integer sums are exact in any order, so that any algorithm gives the same bytes.  Sharing a scale costs accuracy where
  * clients differ in size.  `bounded` has one step for all, 2 eps, and needs no scales, only proof that sums fit. */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/codec_scale.h"
 #include "src/base/alloc.h"
-#include "src/comm/collective/reduce_internal.h"
-#include "src/comm/comm_internal.h"
+#include "src/comm/collective/sums.h"
 
 typedef struct integers {
   float **copies;  /* [slots]: vectors of added clients; each owned, made when first needed */
   int64_t *top_at; /* [pieces + 1]: where a piece's tops are */
   float *tops;     /* then scales */
-  uint8_t *sums;   /* [n] of the container */
-  size_t sums_room;
+  at_sums *sums;
   int32_t *sum;  /* [chunk] */
   int16_t *code; /* [chunk] */
   float *scaled; /* [chunk] */
-  at_comm_type type;
   int64_t width; /* bytes of the container */
   at_comm_request *agreeing;
-  at_comm_request **adding;            /* [pieces] */
-  int64_t measured, encoded, finished; /* pieces */
+  int64_t measured, finished; /* pieces */
   bool has_scales, is_hopeless;
 } integers;
 
@@ -64,7 +60,7 @@ static at_err create(at_reduce *r) {
     }
   }
   AT_TRY(at_alloc(&g->tops, (size_t)g->top_at[pieces], sizeof *g->tops, "scales"));
-  AT_TRY(at_alloc(&g->adding, pieces, sizeof *g->adding, "requests"));
+  AT_TRY(at_sums_create(&g->sums, r, r->cfg.algorithm == AT_ALGORITHM_allreduce));
   AT_TRY(at_alloc(&g->sum, chunk, sizeof *g->sum, "sum of a piece"));
   AT_TRY(at_alloc(&g->code, chunk, sizeof *g->code, "codes of a piece"));
   return at_alloc(&g->scaled, chunk, sizeof *g->scaled, "values of a piece");
@@ -78,8 +74,8 @@ static void destroy(at_reduce *r) {
   for (int64_t i = 0; g->copies != NULL && i < r->slots; i++) {
     at_free(g->copies[i]);
   }
-  void *const owned[] = {(void *)g->copies, g->top_at, g->tops, g->sums, (void *)g->adding, g->sum,
-                         g->code,           g->scaled, g};
+  at_sums_destroy(g->sums);
+  void *const owned[] = {(void *)g->copies, g->top_at, g->tops, g->sum, g->code, g->scaled, g};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
     at_free(owned[i]);
   }
@@ -97,40 +93,33 @@ static at_err add(at_reduce *r, int64_t slot, const float *x) {
 
 /* ---- starting ---- */
 
-/* The integers that hold P codes: the smallest, or the chosen one if it does. */
+/* Bytes of the integers that hold P codes: the fewest, or the chosen ones if they do. */
 static at_err choose_container(at_reduce *r, integers *g) {
-  static const at_comm_type types[] = {AT_COMM_I8, AT_COMM_I16, AT_COMM_I32};
-  static const int64_t most[] = {INT8_MAX, INT16_MAX, INT32_MAX};
-  const bool is_bounded = r->cfg.up.kind == AT_CODEC_bounded;
+  static const int64_t most[] = {INT8_MAX, INT16_MAX, INT32_MAX}, width[] = {1, 2, 4};
   const int64_t top = quantiser(r, NULL).top;
   int c = r->cfg.container == AT_CONTAINER_AUTO ? AT_CONTAINER_I8 : r->cfg.container;
-  if (is_bounded) {
-    c = AT_CONTAINER_I32; /* whether sums fit is seen when the largest values are known */
-  } else if (r->cfg.container == AT_CONTAINER_AUTO) {
-    while (c < AT_CONTAINER_I32 && top * r->n_nodes > most[c - AT_CONTAINER_I8]) {
-      c++;
-    }
+  if (r->cfg.up.kind == AT_CODEC_bounded) {
+    g->width = 4; /* whether sums fit is seen when the largest values are known */
+    return AT_OK;
   }
-  if (!is_bounded && top * r->n_nodes > most[c - AT_CONTAINER_I8]) {
+  while (r->cfg.container == AT_CONTAINER_AUTO && c < AT_CONTAINER_I32 &&
+         top * r->n_nodes > most[c - AT_CONTAINER_I8]) {
+    c++;
+  }
+  if (top * r->n_nodes > most[c - AT_CONTAINER_I8]) {
     return AT_FAIL(AT_ERR_CONFIG, "container = %s: %lld codes of up to %lld do not fit; at most %lld clients do",
                    at_container_names[c], (long long)r->n_nodes, (long long)top,
                    (long long)(most[c - AT_CONTAINER_I8] / top));
   }
-  g->type = types[c - AT_CONTAINER_I8];
-  at_comm_mpi_type(g->type, &g->width);
+  g->width = width[c - AT_CONTAINER_I8];
   return AT_OK;
 }
 
 static at_err start(at_reduce *r) {
   integers *g = r->moving;
   AT_TRY(choose_container(r, g));
-  const size_t bytes = (size_t)(r->cut->n * g->width);
-  if (bytes > g->sums_room) {
-    AT_TRY(at_realloc(&g->sums, bytes, 1, "sums of codes"));
-    g->sums_room = bytes;
-  }
   memset(g->tops, 0, (size_t)g->top_at[r->cut->n_pieces] * sizeof *g->tops);
-  g->measured = g->encoded = g->finished = 0;
+  g->measured = g->finished = 0;
   g->has_scales = g->is_hopeless = false;
   return AT_OK;
 }
@@ -180,7 +169,7 @@ static void measure(at_reduce *r, integers *g, int64_t piece) {
 }
 
 /* All tops are known: they become scales.  Bounded: the step is given, and only sums must fit. */
-static void make_scales(at_reduce *r, integers *g) {
+static at_err make_scales(at_reduce *r, integers *g) {
   const at_block b = quantiser(r, NULL);
   const int64_t n = g->top_at[r->cut->n_pieces];
   g->has_scales = true;
@@ -189,18 +178,18 @@ static void make_scales(at_reduce *r, integers *g) {
     for (int64_t i = 0; i < n; i++) {
       g->tops[i] = at_scale_of(&rule, g->tops[i]);
     }
-    return;
+    return at_sums_start(g->sums, b.top, g->width);
   }
   const double step = 2.0 * r->cfg.up.bound;
-  for (int64_t i = 0; i < n && !g->is_hopeless; i++) {
-    if ((double)g->tops[i] / step * (double)r->n_nodes >= (double)(INT32_MAX - r->n_nodes)) {
-      at_reduce_note(
-          r, AT_FAIL(AT_ERR_OVERFLOW,
+  for (int64_t i = 0; i < n && !g->is_hopeless; i++) { /* alike on all ranks */
+    g->is_hopeless = (double)g->tops[i] / step * (double)r->n_nodes >= (double)(INT32_MAX - r->n_nodes);
+    if (g->is_hopeless) {
+      return AT_FAIL(AT_ERR_OVERFLOW,
                      "values up to %g in steps of %g: sums of %lld clients do not fit 32 bits; take a larger bound",
-                     (double)g->tops[i], step, (long long)r->n_nodes));
-      g->is_hopeless = true; /* on all ranks alike */
+                     (double)g->tops[i], step, (long long)r->n_nodes);
     }
   }
+  return at_sums_start(g->sums, 0, g->width);
 }
 
 /* a = scale (x + e) of one client; its codes are added to sum; what they stand for is taken off its memory. */
@@ -231,7 +220,7 @@ static void encode_segment(at_reduce *r, integers *g, const at_local *l, float s
   }
 }
 
-/* Sum this rank's codes of a piece and start adding everybody's. */
+/* Sum this rank's codes of a piece and give them away. */
 static at_err encode(at_reduce *r, integers *g, int64_t piece) {
   const at_shape shape = at_cut_piece(r->cut, piece);
   memset(g->sum, 0, (size_t)shape.n * sizeof *g->sum);
@@ -251,36 +240,22 @@ static at_err encode(at_reduce *r, integers *g, int64_t piece) {
     }
     r->report.encodings++;
     r->report.messages += 2 * (r->n_nodes - 1);
-    r->report.bytes += at_comm_allreduce_bytes(shape.n * g->width, (int)r->n_nodes);
+    r->report.bytes += at_sums_bytes(g->sums, shape.n);
   }
-  uint8_t *out = g->sums + shape.first * g->width;
-  for (int64_t k = 0; k < shape.n; k++) {
-    if (g->width == 1) {
-      ((int8_t *)out)[k] = (int8_t)g->sum[k];
-    } else if (g->width == 2) {
-      ((int16_t *)(void *)out)[k] = (int16_t)g->sum[k];
-    } else {
-      ((int32_t *)(void *)out)[k] = g->sum[k];
-    }
-  }
-  return at_comm_iallreduce(r->comm, g->type, AT_COMM_SUM, out, shape.n, &g->adding[piece]);
+  return at_sums_give(g->sums, g->sum);
 }
 
 /* out = s * sum / P, in double. */
 static void finish(at_reduce *r, const integers *g, int64_t piece) {
   const at_shape shape = at_cut_piece(r->cut, piece);
-  const uint8_t *in = g->sums + shape.first * g->width;
   const float *scales = g->tops + g->top_at[piece];
   const bool is_bounded = r->cfg.up.kind == AT_CODEC_bounded;
-  const double share = 1.0 / (double)r->n_nodes, step = 2.0 * r->cfg.up.bound;
+  const double share = 1.0 / (double)r->n_nodes, one_step = 2.0 * r->cfg.up.bound;
+  const int64_t block = block_of(r);
   for (int64_t s = 0, from = 0; s < shape.n_segments; from = shape.ends[s++]) {
-    const int64_t block = block_of(r);
     for (int64_t k = from; k < shape.ends[s]; k++) {
-      const int32_t q = g->width == 1   ? ((const int8_t *)in)[k]
-                        : g->width == 2 ? ((const int16_t *)(const void *)in)[k]
-                                        : ((const int32_t *)(const void *)in)[k];
-      const double scale = is_bounded ? step : (double)scales[(k - from) / block];
-      r->out[shape.first + k] = (float)(scale * (double)q * share);
+      const double scale = is_bounded ? one_step : (double)scales[(k - from) / block];
+      r->out[shape.first + k] = (float)(scale * (double)g->sum[k] * share);
     }
     scales += at_blocks(shape.ends[s] - from, (int)block);
   }
@@ -290,56 +265,52 @@ static void finish(at_reduce *r, const integers *g, int64_t piece) {
 
 static bool is_done(const at_reduce *r) {
   const integers *g = r->moving;
-  return g->finished == r->cut->n_pieces;
-}
-
-/* The request is over, or after waiting if asked to. */
-static at_err is_over(at_comm_request **request, bool block, bool *over) {
-  if (block) {
-    *over = true;
-    return at_comm_wait(request);
-  }
-  return at_comm_test(request, over);
+  return g->finished == r->cut->n_pieces && at_wire_under_way(r->wire) == 0;
 }
 
 /* First the tops of all pieces, then their maximum over all ranks. */
 static at_err agree_on_scales(at_reduce *r, integers *g, bool block, bool *worked) {
-  const int64_t tops = g->top_at[r->cut->n_pieces];
+  const int64_t tops = g->top_at[r->cut->n_pieces], here = r->rank_nodes[at_comm_rank(r->comm)];
   if (g->measured < r->cut->n_pieces) {
     *worked = true;
     measure(r, g, g->measured++);
     if (g->measured < r->cut->n_pieces) {
       return AT_OK;
     }
-    r->report.messages += 2 * (r->n_nodes - 1) * r->rank_nodes[at_comm_rank(r->comm)];
-    r->report.bytes += at_comm_allreduce_bytes(4 * tops, (int)r->n_nodes) * r->rank_nodes[at_comm_rank(r->comm)];
+    r->report.messages += 2 * (r->n_nodes - 1) * here;
+    r->report.bytes += at_comm_allreduce_bytes(4 * tops, (int)r->n_nodes) * here;
     return at_comm_iallreduce(r->comm, AT_COMM_F32, AT_COMM_MAX, g->tops, tops, &g->agreeing);
   }
-  bool over = false;
-  AT_TRY(is_over(&g->agreeing, block, &over));
-  if (over) {
-    *worked = true;
-    make_scales(r, g);
-    g->finished = g->is_hopeless ? r->cut->n_pieces : 0;
+  bool over = true;
+  if (block) {
+    AT_TRY(at_comm_wait(&g->agreeing));
+  } else {
+    AT_TRY(at_comm_test(&g->agreeing, &over));
   }
-  return AT_OK;
+  if (!over) {
+    return AT_OK;
+  }
+  *worked = g->has_scales = true;
+  const at_err err = make_scales(r, g);
+  g->finished = g->is_hopeless ? r->cut->n_pieces : 0;
+  return err;
 }
 
+/* Take a total if one is there, else give a sum; wait only when all are given. */
 static at_err step(at_reduce *r, integers *g, bool block, bool *worked) {
   if (!g->has_scales) {
     return agree_on_scales(r, g, block, worked);
   }
-  const bool is_last = g->encoded == r->cut->n_pieces;
-  bool over = false;
-  if (g->finished < g->encoded) {
-    AT_TRY(is_over(&g->adding[g->finished], block && is_last, &over));
-  }
-  if (over) {
+  const int64_t wanted = at_sums_wanted(g->sums);
+  int64_t piece = -1;
+  AT_TRY(at_sums_take(g->sums, block && wanted < 0, &piece, g->sum));
+  if (piece >= 0) {
     *worked = true;
-    finish(r, g, g->finished++);
-  } else if (!is_last) {
+    g->finished++;
+    finish(r, g, piece);
+  } else if (wanted >= 0) {
     *worked = true;
-    return encode(r, g, g->encoded++);
+    return encode(r, g, wanted);
   }
   return AT_OK;
 }

@@ -2,8 +2,7 @@
 /* The engine of twophase, star and gather: pieces go to their owners, who add and send the mean.
  *
  * Which rank owns a piece decides who works, never what comes out: an owner adds all clients in ascending id.  Frames of this
- * rank's clients lie piece by piece in a store, one message a piece and rank; all receives are posted at the start.  Pieces are encoded
- * in turns over their owners, so that nobody waits for a rank that serves the others first. */
+ * rank's clients lie piece by piece in a store, one message a piece and rank; all receives are posted at the start. */
 #include <string.h>
 
 #include "src/base/alloc.h"
@@ -144,27 +143,6 @@ static at_err add(at_reduce *r, int64_t slot, const float *x) {
 
 /* ---- starting ---- */
 
-/* Turns over the owners, beginning behind this rank; within an owner in ascending order. */
-static void make_order(at_reduce *r, owners *o) {
-  const int64_t pieces = r->cut->n_pieces, ranks = at_comm_size(r->comm);
-  int64_t n = 0;
-  if (r->algorithm != AT_ALGORITHM_twophase) {
-    for (; n < pieces; n++) {
-      o->order[n] = n;
-    }
-    return;
-  }
-  for (int64_t turn = 0; n < pieces; turn++) {
-    for (int64_t i = 1; i <= ranks; i++) {
-      const int64_t owner = (at_comm_rank(r->comm) + i) % ranks;
-      const int64_t j = at_reduce_first(r, owner, ranks) + turn;
-      if (j < at_reduce_first(r, owner + 1, ranks)) {
-        o->order[n++] = j;
-      }
-    }
-  }
-}
-
 static int64_t up_room(const at_reduce *r, int64_t piece, int rank) {
   const at_shape shape = at_cut_piece(r->cut, piece);
   return r->rank_nodes[rank] * at_frame_room(&r->cfg.up, &shape);
@@ -222,7 +200,7 @@ static at_err start(at_reduce *r) {
   o->to_go = r->cut->n_pieces;
   o->n_ready = o->next_ready = 0;
   o->next_encode = r->rank_nodes[at_comm_rank(r->comm)] > 0 ? 0 : r->cut->n_pieces;
-  make_order(r, o);
+  at_reduce_turns(r, r->algorithm == AT_ALGORITHM_twophase ? at_comm_size(r->comm) : 1, o->order);
   AT_TRY(post_up(r, o));
   return post_down(r, o);
 }

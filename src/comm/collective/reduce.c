@@ -25,17 +25,22 @@ static bool is_hop(int algorithm) {
   return algorithm == AT_ALGORITHM_ring || algorithm == AT_ALGORITHM_doubling || algorithm == AT_ALGORITHM_tree;
 }
 
+static bool adds_integers(int algorithm) {
+  return algorithm == AT_ALGORITHM_integer || algorithm == AT_ALGORITHM_allreduce;
+}
+
 static bool has_owners(int algorithm) {
-  return !is_hop(algorithm) && algorithm != AT_ALGORITHM_integer;
+  return !is_hop(algorithm) && !adds_integers(algorithm);
 }
 
 static at_err check_integer(const at_reduce_cfg *cfg) {
   if (at_codec_summable(&cfg->up) != AT_SUM_INTEGER) {
-    return AT_FAIL(AT_ERR_CONFIG, "algorithm = integer: codes of %s do not add; take int8, int4, qsgd or bounded",
-                   at_codec_names[cfg->up.kind]);
+    return AT_FAIL(AT_ERR_CONFIG, "algorithm = %s: codes of %s do not add; take int8, int4, qsgd or bounded",
+                   at_algorithm_names[cfg->algorithm], at_codec_names[cfg->up.kind]);
   }
   if (cfg->up.kind == AT_CODEC_bounded && cfg->up.bound_kind != AT_BOUND_ABSOLUTE) {
-    return AT_FAIL(AT_ERR_CONFIG, "algorithm = integer: clients can share an absolute bound only");
+    return AT_FAIL(AT_ERR_CONFIG, "algorithm = %s: clients can share an absolute bound only",
+                   at_algorithm_names[cfg->algorithm]);
   }
   return AT_OK;
 }
@@ -57,10 +62,20 @@ static at_err check(const at_reduce_cfg *cfg) {
   if (cfg->up.kind == AT_CODEC_dgc && !cfg->feedback) {
     return AT_FAIL(AT_ERR_CONFIG, "dgc without feedback would lose what it does not send");
   }
-  return cfg->algorithm == AT_ALGORITHM_integer ? check_integer(cfg) : AT_OK;
+  return adds_integers(cfg->algorithm) ? check_integer(cfg) : AT_OK;
 }
 
-static at_err resolve(at_reduce_cfg *cfg, int64_t n) {
+/* Pieces of about 32 KiB, which TCP and MPI send at once, and at least 32 of them, so that owners share evenly. */
+static int64_t choose_chunk(const at_codec_cfg *up, int64_t n) {
+  enum { WIRE_BYTES = 32768, SAMPLE = 65536, LEAST = 4096, MOST = 1 << 20, PIECES = 32 };
+  const int64_t bytes = at_codec_bytes(up, SAMPLE, NULL);
+  int64_t chunk = (int64_t)SAMPLE * WIRE_BYTES / (bytes > 0 ? bytes : 1);
+  chunk = chunk < n / PIECES ? chunk : n / PIECES;
+  chunk = chunk < MOST ? chunk : MOST;
+  return (chunk > LEAST ? chunk : LEAST) / LEAST * LEAST; /* whole blocks of any codec */
+}
+
+at_err at_reduce_resolve(at_reduce_cfg *cfg, int64_t n) {
   if (4 * n < cfg->raw_below) {
     cfg->up = cfg->down = (at_codec_cfg){.kind = AT_CODEC_f32};
     cfg->algorithm = AT_ALGORITHM_auto;
@@ -69,6 +84,7 @@ static at_err resolve(at_reduce_cfg *cfg, int64_t n) {
   AT_TRY(at_codec_resolve(&cfg->up));
   AT_TRY(at_codec_resolve(&cfg->down));
   AT_TRY(check(cfg));
+  cfg->chunk = cfg->chunk > 0 ? cfg->chunk : choose_chunk(&cfg->up, n);
   cfg->server_feedback = cfg->server_feedback && cfg->down.kind != AT_CODEC_f32 && has_owners(cfg->algorithm) &&
                          cfg->algorithm != AT_ALGORITHM_gather;
   return AT_OK;
@@ -98,9 +114,9 @@ static at_err create_parts(at_reduce *r, int64_t n_tensors, const int64_t *offse
   AT_TRY(at_alloc(&r->rank_nodes, ranks, sizeof *r->rank_nodes, "clients of a reduction"));
   AT_TRY(at_alloc(&r->card_sizes, ranks, sizeof *r->card_sizes, "clients of a reduction"));
   AT_TRY(at_alloc(&r->cards, ranks, (size_t)r->card_bytes, "clients of a reduction"));
-  r->engine = is_hop(r->cfg.algorithm)                   ? &at_engine_hops
-              : r->cfg.algorithm == AT_ALGORITHM_integer ? &at_engine_integers
-                                                         : &at_engine_owners;
+  r->engine = is_hop(r->cfg.algorithm)          ? &at_engine_hops
+              : adds_integers(r->cfg.algorithm) ? &at_engine_integers
+                                                : &at_engine_owners;
   return r->engine->create(r);
 }
 
@@ -127,7 +143,7 @@ at_err at_reduce_create(at_reduce **out, at_comm *comm, const at_kernels *k, con
   at_err err = AT_OK;
   AT_TRY_TO(err, fail, at_comm_allreduce(comm, AT_COMM_I64, AT_COMM_MAX, &r->slots, 1));
   r->card_bytes = (int64_t)sizeof(card) + r->slots * (int64_t)sizeof(card_row);
-  AT_TRY_TO(err, fail, at_comm_agree(comm, resolve(&r->cfg, offsets[n_tensors])));
+  AT_TRY_TO(err, fail, at_comm_agree(comm, at_reduce_resolve(&r->cfg, offsets[n_tensors])));
   AT_TRY_TO(err, fail, at_wire_create(&r->wire, comm));
   at_wire_set_phase(r->wire, r->phase);
   AT_TRY_TO(err, fail, at_comm_agree(comm, create_parts(r, n_tensors, offsets)));

@@ -23,7 +23,9 @@
  *   ring       reduce-scatter whose hops decode, add and encode again, then all-gather.  2 m (P-1)/P.  P encodings in a row
  *   doubling   recursive doubling with re-encoding: log2 P levels of m
  *   tree       up a tree of fan-in f with re-encoding, down it with unchanged bytes (hierarchical parameter server)
- *   integer    block scales are agreed on by a maximum, then codes are added as integers: exact in any order
+ *   integer    block scales are agreed on by a maximum, codes are added as integers by owners of pieces: exact in any order.
+ *              n/4 (w1 + w2) (P-1)/P, w1 = 1 byte, w2 those of the container, and the scales
+ *   allreduce  the same bytes by MPI's own all-reduce of the container's integers
  * ring, doubling and tree quantise partial sums, which feedback cannot mend and which grows with P (ring): results depend on P and the
  * order of clients, though not on ranks.  Partial sums travel as partial means, so that fp16 neither overflows nor underflows.
  *
@@ -36,7 +38,7 @@
 #include "src/comm/codec/feedback.h"
 #include "src/comm/comm.h"
 
-#define AT_ALGORITHMS(X) X(auto) X(twophase) X(star) X(gather) X(ring) X(doubling) X(tree) X(integer)
+#define AT_ALGORITHMS(X) X(auto) X(twophase) X(star) X(gather) X(ring) X(doubling) X(tree) X(integer) X(allreduce)
 typedef enum at_algorithm {
 #define X(name) AT_ALGORITHM_##name,
   AT_ALGORITHMS(X)
@@ -54,20 +56,24 @@ typedef enum at_segments { AT_SEGMENTS_TENSOR, AT_SEGMENTS_CHUNK } at_segments;
 typedef enum at_container { AT_CONTAINER_AUTO, AT_CONTAINER_I8, AT_CONTAINER_I16, AT_CONTAINER_I32 } at_container;
 
 typedef struct at_reduce_cfg {
-  at_codec_cfg up;      /* of clients' vectors; ring, doubling, tree, integer: of everything */
+  at_codec_cfg up;      /* of clients' vectors; hops and integers: of everything */
   at_codec_cfg down;    /* of the mean (twophase, star) */
   int algorithm;        /* at_algorithm */
-  int64_t chunk;        /* elements of a piece; a multiple of 64 */
+  int64_t chunk;        /* elements of a piece, a multiple of 64; 0: see at_reduce_resolve */
   int segments;         /* at_segments */
-  bool feedback;        /* clients keep what their code lost (twophase, star, gather, integer) */
+  bool feedback;        /* clients keep what their code lost (not with hops) */
   bool server_feedback; /* owners keep what the mean's code lost (twophase, star) */
   double decay;         /* of a client's residual per round it missed */
   int nonfinite;        /* at_nonfinite */
-  int container;        /* at_container; integer */
+  int container;        /* at_container; integer, allreduce */
   int64_t fan_in;       /* tree */
   int64_t raw_below;    /* a vector of fewer bytes goes as f32 both ways, by twophase or gather */
   uint64_t seed;        /* of stochastic codecs */
 } at_reduce_cfg;
+
+/* Fill in what is left open (blocks of codecs, chunk = 0: as many elements as take about 32 KiB on the wire, but 32 pieces where
+ * the vector allows it), and apply raw_below, for vectors of n elements.  AT_ERR_CONFIG for what does not go together. */
+at_err at_reduce_resolve(at_reduce_cfg *cfg, int64_t n);
 
 typedef struct at_reduce at_reduce;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of this folder share: a reduction's insides, and what an engine does.
  *
- * An engine moves the pieces: `owners` (twophase, star, gather), `hops` (ring, doubling, tree), `integers`. */
+ * An engine moves the pieces: `owners` (twophase, star, gather), `hops` (ring, doubling, tree),
+ * `integers` (integer, allreduce). */
 #ifndef AT_COMM_REDUCE_INTERNAL_H
 #define AT_COMM_REDUCE_INTERNAL_H
 
@@ -94,6 +95,10 @@ at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_shape *shape, 
 
 /* Which of the byte-equal algorithms sends less for P clients. */
 int at_reduce_choose(const at_reduce *r, int64_t p);
+
+/* order[pieces] = the pieces in turns over `owners` equal owners, beginning behind this rank, within an owner ascending: so that
+ * nobody waits for a rank that serves the others first. */
+void at_reduce_turns(const at_reduce *r, int64_t owners, int64_t *order);
 
 /* Whom piece j belongs to among p equal owners. */
 static inline int64_t at_reduce_owner(const at_reduce *r, int64_t piece, int64_t p) {
