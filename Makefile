@@ -97,7 +97,7 @@ format: ## lay all C sources out as .clang-format says
 
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok) ## compile each header by itself
 $(BUILD)/headers/kernels/%.ok: CFLAGS += -DAT_REAL_F32 -mavx2 -mfma
-$(BUILD)/headers/kernels/avx512bf16/%.ok: CFLAGS += $(AVX512) -mavx512bf16
+$(BUILD)/headers/kernels/avx512/%.ok: CFLAGS += $(AVX512)
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)
 	$(Q)$(MPICC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-function -MMD -MP -MT $@ -MF $@.d -fsyntax-only -include $< -x c /dev/null

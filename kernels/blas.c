@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/bf16.h"
+#include "kernels/product_shape.h"
 #include "kernels/ref/ref.h"
 #include "kernels/simd/slots.h"
 
@@ -71,14 +72,15 @@ static int64_t least(int64_t a, int64_t b) {
 /* C = A B by blocks, of which each is rounded into scratch as it is wanted. */
 static void product_bf16(int64_t m, int64_t n, int64_t k, int ta, int tb, const float *a, const float *b, float *c,
                          float *scratch) {
-  float *block_b = scratch, *block_a = scratch + at_bf16_block(n, AT_BF16_COLUMNS) * at_bf16_block(k, AT_BF16_DEPTH);
-  for (int64_t j = 0; j < n; j += AT_BF16_COLUMNS) {
-    const int64_t nj = least(n - j, AT_BF16_COLUMNS);
-    for (int64_t p = 0; p < k; p += AT_BF16_DEPTH) {
-      const int64_t kp = least(k - p, AT_BF16_DEPTH);
+  float *block_b = scratch,
+        *block_a = scratch + at_product_block(n, AT_PRODUCT_COLUMNS) * at_product_block(k, AT_PRODUCT_DEPTH);
+  for (int64_t j = 0; j < n; j += AT_PRODUCT_COLUMNS) {
+    const int64_t nj = least(n - j, AT_PRODUCT_COLUMNS);
+    for (int64_t p = 0; p < k; p += AT_PRODUCT_DEPTH) {
+      const int64_t kp = least(k - p, AT_PRODUCT_DEPTH);
       round_block(tb, b, tb ? k : n, p, j, kp, nj, block_b);
-      for (int64_t i = 0; i < m; i += AT_BF16_ROWS) {
-        const int64_t mi = least(m - i, AT_BF16_ROWS);
+      for (int64_t i = 0; i < m; i += AT_PRODUCT_ROWS) {
+        const int64_t mi = least(m - i, AT_PRODUCT_ROWS);
         round_block(ta, a, ta ? m : k, i, p, mi, kp, block_a);
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)mi, (int)nj,
                     (int)kp, 1.0f, block_a, (int)(ta ? mi : kp), block_b, (int)(tb ? kp : nj), p > 0 ? 1.0f : 0.0f,

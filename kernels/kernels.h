@@ -63,7 +63,7 @@ typedef void (*at_kernel)(const at_kcall *k);
  *
  * matmul                      C[b] = op(A[b]) op(B[b]); in: A, B; out: C [m][n]; dim: batch, m, n, k, ta, tb,
  *                             stride_a, stride_b (elements between batches, 0 to reuse).  ta: A is stored [k][m].
- *                             tb: B is stored [n][k].  k = 0 gives zeros.
+ *                             tb: B is stored [n][k].  k = 0 gives zeros.  scratch (NULL: BLAS multiplies)
  * matmul_bf16                 the same with A and B rounded to bf16 (nearest even), products and sums in f32 or wider.  scratch
  * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows;
  *                             an id outside 0..rows-1 gives a row of zeros, and is skipped by embed_bwd

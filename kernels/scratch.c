@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How much scratch each slot needs, at the level that needs most. */
 #include "kernels/attention_scratch.h"
-#include "kernels/bf16.h"
 #include "kernels/conv_shape.h"
 #include "kernels/kernels.h"
+#include "kernels/product_shape.h"
 
 static size_t larger(size_t a, size_t b) {
   return a > b ? a : b;
@@ -21,8 +21,8 @@ static size_t attention_bwd_bytes(const int64_t *dim) {
 }
 
 /* At most as many rows as the whole batch has. */
-static size_t matmul_bf16_bytes(const int64_t *dim) {
-  return at_bf16_bytes(dim[0] * dim[1], dim[2], dim[3]);
+static size_t matmul_bytes(const int64_t *dim) {
+  return at_product_bytes(dim[0] * dim[1], dim[2], dim[3]);
 }
 
 static size_t conv_bytes(at_kslot slot, const int64_t *dim) {
@@ -36,8 +36,9 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
     return attention_bytes(dim);
   case AT_K_attention_bwd:
     return attention_bwd_bytes(dim);
+  case AT_K_matmul:
   case AT_K_matmul_bf16:
-    return matmul_bf16_bytes(dim);
+    return matmul_bytes(dim);
   case AT_K_layernorm_bwd:
   case AT_K_rmsnorm_bwd:
     return 2 * (size_t)dim[1] * real_bytes; /* shares of dg and db of some rows */

@@ -6,6 +6,8 @@
 #include "sim/session.h"
 
 at_err at_bench_main(at_session *s, int argc, char **argv);    /* bench.c */
+at_err at_plan_main(at_session *s, int argc, char **argv);     /* plan.c */
+at_err at_verify_main(at_session *s, int argc, char **argv);   /* verify.c */
 at_err at_generate_main(at_session *s, int argc, char **argv); /* generate.c */
 at_err at_markov_main(at_session *s, int argc, char **argv);   /* markov.c */
 at_err at_table_main(at_session *s, int argc, char **argv);    /* table.c */

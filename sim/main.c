@@ -20,6 +20,13 @@ typedef struct command {
 
 static const command commands[] = {
     {"resume", "RUN", "Go on from the newest good checkpoint.", at_resume_main},
+    {"plan", "[--ranks N] CONFIG.yaml [key=value ...]",
+     "Memory, files, bytes and time of a run before it is started, and what to change where something does not fit.",
+     at_plan_main},
+    {"verify", "RUN [key=value ...]",
+     "Check a run: checksums, provenance, retention, and rounds that are played again; exit code 1 if something is "
+     "wrong.",
+     at_verify_main},
     {"data", "KIND OUT.h5 [key=value ...]", "Build a federated data set.", data_main},
     {"generate", "CHECKPOINT.h5 \"prompt\" [key=value ...]", "Sample text from a language model.", at_generate_main},
     {"markov", "RUN", "Byte Markov models of the text that a run consumed, as a yardstick.", at_markov_main},

@@ -27,6 +27,9 @@ typedef struct at_run_cfg {
 enum { AT_REDUCE_EXACT, AT_REDUCE_FAST };
 extern const at_opt_table at_run_table;
 
+typedef struct at_plan at_plan;     /* sim/plan.h */
+typedef struct at_replay at_replay; /* sim/verify.h */
+
 typedef struct at_system {
   const char *name, *summary;
   size_t cfg_bytes;              /* size of its configuration struct, which begins with an at_run_cfg */
@@ -36,6 +39,9 @@ typedef struct at_system {
   /* Do it.  Collective. */
   at_err (*run)(at_session *s, at_opts *set, void *cfg, bool resume);
   void (*list)(FILE *out); /* its methods, a line each */
+  /* `atoll plan` and `atoll verify`: see sim/plan.h and sim/verify.h.  Collective. */
+  at_err (*plan)(at_session *s, at_opts *set, const void *cfg, int ranks, at_plan *out);
+  at_err (*replay)(at_session *s, at_opts *set, const void *cfg, const at_replay *what);
 } at_system;
 
 const at_system *at_system_find(const char *name); /* NULL if there is none */
@@ -43,6 +49,11 @@ const at_system *at_system_at(int i);              /* NULL past the last */
 
 /* `atoll SYSTEM CONFIG.yaml [key=value ...]`.  Rank 0 reads, all ranks get the resolved values.  Collective. */
 at_err at_system_main(at_session *s, const at_system *system, int argc, char **argv);
+/* Options and values of a configuration file (or "-") and key=value pairs: read and settled by rank 0, the same on all.
+ * Whatever comes back, the caller frees *set with at_opts_destroy, then *cfg with at_free.  Collective. */
+at_err at_system_configure(at_session *s, const at_system *system, int argc, char **argv, at_opts **set, void **cfg);
+/* The system that a YAML file is for; only that key is looked at.  AT_ERR_FILE, AT_ERR_FORMAT.  Not collective. */
+at_err at_config_find_system(const char *path, const at_system **out);
 /* `atoll resume RUN`. */
 at_err at_resume_main(at_session *s, int argc, char **argv);
 /* A system's keys at their defaults, and the struct they fill.  Whatever comes back, the caller frees *set with

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of systems, and how any of them is configured, started and resumed. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/photon/photon.h"
 #include "sim/session.h"
@@ -119,19 +121,22 @@ done:
   return err;
 }
 
+at_err at_system_configure(at_session *s, const at_system *system, int argc, char **argv, at_opts **set, void **cfg) {
+  at_err err = at_config_create(system, set, cfg);
+  if (err == AT_OK && at_comm_rank(s->world) == 0) {
+    err = read_options(system, *set, *cfg, argc, argv);
+  }
+  AT_TRY(at_comm_agree(s->world, err));
+  AT_TRY(share_options(s, *set));
+  at_log_set_level(s->log, (at_log_level)((at_run_cfg *)*cfg)->log_level);
+  return AT_OK;
+}
+
 static at_err run_system(at_session *s, const at_system *system, int argc, char **argv, bool resume) {
   at_opts *set = NULL;
   void *cfg = NULL;
-  at_err err = at_config_create(system, &set, &cfg);
-  if (err == AT_OK && at_comm_rank(s->world) == 0) {
-    err = read_options(system, set, cfg, argc, argv);
-  }
-  err = at_comm_agree(s->world, err);
+  at_err err = at_system_configure(s, system, argc, argv, &set, &cfg);
   if (err == AT_OK) {
-    err = share_options(s, set);
-  }
-  if (err == AT_OK) {
-    at_log_set_level(s->log, (at_log_level)((at_run_cfg *)cfg)->log_level);
     err = system->run(s, set, cfg, resume);
   }
   at_opts_destroy(set);
@@ -157,19 +162,20 @@ static const at_system *system_in(const char *line) {
   return named ? at_system_find(name) : NULL;
 }
 
-/* The system that a run's config.yaml is for; only that key is looked at. */
-static at_err system_of(const char *path, const at_system **out) {
+at_err at_config_find_system(const char *path, const at_system **out) {
   char line[256];
   FILE *f = fopen(path, "r");
   *out = NULL;
   if (f == NULL) {
-    return AT_FAIL(AT_ERR_FILE, "%s cannot be read: give the folder of a run (it holds config.yaml)", path);
+    return AT_FAIL(AT_ERR_FILE, "%s cannot be read: %s", path, strerror(errno));
   }
   while (*out == NULL && fgets(line, sizeof line, f) != NULL) {
     *out = system_in(line);
   }
   fclose(f);
-  return *out != NULL ? AT_OK : AT_FAIL(AT_ERR_FORMAT, "%s names no system of this program", path);
+  return *out != NULL ? AT_OK
+                      : AT_FAIL(AT_ERR_FORMAT, "%s names no system of this program: it needs a line like `system: %s`",
+                                path, systems[0]->name);
 }
 
 at_err at_config_parse(const char *name, const char *text, const at_system **system, at_opts **set, void **cfg) {
@@ -196,7 +202,10 @@ at_err at_resume_main(at_session *s, int argc, char **argv) {
   char path[4096], override[4200];
   snprintf(path, sizeof path, "%s/config.yaml", argv[0]);
   snprintf(override, sizeof override, "run=%s", argv[0]); /* the folder may have moved */
+  if (access(path, R_OK) != 0) {
+    return AT_FAIL(AT_ERR_FILE, "%s cannot be read: give the folder of a run (it holds config.yaml)", path);
+  }
   const at_system *system;
-  AT_TRY(system_of(path, &system));
+  AT_TRY(at_config_find_system(path, &system));
   return run_system(s, system, 2, (char *[]){path, override}, true);
 }

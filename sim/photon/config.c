@@ -189,6 +189,8 @@ const at_system at_photon_system = {
     .resolve = resolve,
     .run = at_photon_run,
     .list = list_methods,
+    .plan = at_photon_plan,
+    .replay = at_photon_replay,
 };
 
 const at_photon_method_row at_photon_methods[AT_PHOTON_METHOD_COUNT] = {

@@ -133,28 +133,46 @@ static at_err fill_evaluation(at_h5 *f, const at_photon *p, const split_loss *lo
   return at_provenance_write(p->prov, f);
 }
 
-at_err at_photon_write_evaluation(at_photon *p) {
+static at_err write_file(const at_photon *p, const char *path, const split_loss loss[2]) {
+  at_h5 *f = NULL;
+  AT_TRY(at_h5_create(&f, path, "evaluation", 0));
+  at_err err = fill_evaluation(f, p, loss);
+  if (err != AT_OK) {
+    at_h5_discard(f);
+    return err;
+  }
+  return at_h5_commit(f);
+}
+
+/* Zeros for both splits, in the block that comes back. */
+static at_err make_losses(const at_photon *p, split_loss loss[2], double **block) {
   int64_t n = p->corpus->n_silos;
+  AT_TRY(at_alloc(block, 4 * (size_t)n, sizeof **block, "losses"));
+  for (int i = 0; i < 2; i++) {
+    loss[i] = (split_loss){.nats = *block + 2 * i * n, .bpb = *block + (2 * i + 1) * n};
+  }
+  return AT_OK;
+}
+
+at_err at_photon_write_empty_evaluation(const at_photon *p, const char *path) {
+  split_loss loss[2];
+  double *block;
+  AT_TRY(make_losses(p, loss, &block));
+  at_err err = write_file(p, path, loss);
+  at_free(block);
+  return err;
+}
+
+at_err at_photon_write_evaluation(at_photon *p) {
+  split_loss loss[2];
   double *block = NULL;
-  at_err err = at_comm_agree(p->s->world, at_alloc(&block, 4 * (size_t)n, sizeof *block, "losses"));
-  AT_TRY_TO(err, done, err);
-  split_loss loss[2] = {{.nats = block, .bpb = block + n}, {.nats = block + 2 * n, .bpb = block + 3 * n}};
+  at_err err;
+  AT_TRY_TO(err, done, at_comm_agree(p->s->world, make_losses(p, loss, &block)));
   AT_TRY_TO(err, done, split_loss_of(p, AT_SPLIT_VALIDATION, &loss[0]));
   AT_TRY_TO(err, done, split_loss_of(p, AT_SPLIT_TEST, &loss[1]));
   p->fig.val_nats = loss[0].mixed_nats; /* the last round may lie before a resume */
   p->fig.val_bits_per_byte = loss[0].mixed_bpb;
-  if (at_comm_rank(p->s->world) == 0) {
-    at_h5 *f = NULL;
-    err = at_h5_create(&f, at_run_path(p->run, "evaluation.h5"), "evaluation", 0);
-    if (err == AT_OK) {
-      err = fill_evaluation(f, p, loss);
-      if (err == AT_OK) {
-        err = at_h5_commit(f);
-      } else {
-        at_h5_discard(f);
-      }
-    }
-  }
+  err = at_comm_rank(p->s->world) == 0 ? write_file(p, at_run_path(p->run, "evaluation.h5"), loss) : AT_OK;
   err = at_comm_agree(p->s->world, err);
 done:
   at_free(block);

@@ -8,7 +8,7 @@
 /* Columns are registered in this order: the figures, then the two per silo; handles count from 0. */
 enum { COLUMN_SILO_NATS = AT_PHOTON_FIGURE_COUNT, COLUMN_SILO_BPB };
 
-at_err at_photon_metrics_create(at_photon *p) {
+at_err at_photon_metrics_create(at_photon *p, const char *path) {
   static const struct {
     const char *name, *unit, *text;
     bool is_volatile;
@@ -21,7 +21,7 @@ at_err at_photon_metrics_create(at_photon *p) {
     return AT_OK;
   }
   int column;
-  AT_TRY(at_metrics_create(&p->metrics, at_run_path(p->run, "metrics.h5"), p->prov));
+  AT_TRY(at_metrics_create(&p->metrics, path, p->prov));
   for (int i = 0; i < AT_PHOTON_FIGURE_COUNT; i++) {
     AT_TRY(at_metrics_add(p->metrics, figure[i].name, figure[i].unit, figure[i].text, 1, NULL, figure[i].is_volatile,
                           &column));

@@ -20,8 +20,8 @@ static double bytes_sent(const at_photon *p, double *seconds) {
   return bytes;
 }
 
-/* One round with its evaluation and its row of figures. */
-static at_err one_round(at_photon *p, bool last) {
+at_err at_photon_play_round(at_photon *p) {
+  bool last = p->count.round + 1 == p->cfg->rounds;
   double start = at_clock_now_s(), mpi_before, mpi_after;
   double sent = bytes_sent(p, &mpi_before);
   int64_t tokens = p->count.tokens;
@@ -79,7 +79,7 @@ static at_err play_rounds(at_photon *p, at_progress *progress) {
   int64_t rounds = p->cfg->rounds, saved = p->count.round, tokens = p->count.tokens;
   while (p->count.round < rounds) {
     bool last = p->count.round + 1 == rounds;
-    at_err err = one_round(p, last);
+    at_err err = at_photon_play_round(p);
     if (err == AT_ERR_INTERRUPTED) {
       return stop(p, saved);
     }

@@ -4,7 +4,9 @@
 #ifndef AT_SIM_PHOTON_H
 #define AT_SIM_PHOTON_H
 
+#include "sim/plan.h"
 #include "sim/session.h"
+#include "sim/verify.h"
 #include "src/comm/exact.h"
 #include "src/fed/client.h"
 #include "src/fed/evaluate.h"
@@ -100,6 +102,17 @@ typedef struct at_photon_figures {
 } at_photon_figures;
 enum { AT_PHOTON_FIGURE_COUNT = sizeof(at_photon_figures) / sizeof(double) };
 
+/* Parts of a rank's memory. */
+typedef enum at_photon_memory {
+  AT_PHOTON_DATA,
+  AT_PHOTON_WORK,       /* activations, gradient, batches */
+  AT_PHOTON_REPLICATED, /* what every rank has once: the model, the server's state, sums */
+  AT_PHOTON_OWN,        /* of the clients that live here */
+  AT_PHOTON_FLIGHT,     /* of the clients at work */
+  AT_PHOTON_LIBRARIES,  /* MPI, MPI-IO, HDF5, once they are used */
+  AT_PHOTON_MEMORY_COUNT
+} at_photon_memory;
+
 typedef struct at_photon at_photon;
 /* One method: how a round is played and who owns client state. */
 typedef struct at_photon_method_row {
@@ -114,6 +127,8 @@ extern const at_photon_method_row at_photon_methods[AT_PHOTON_METHOD_COUNT];
 /* The state of a run on one rank. */
 struct at_photon {
   at_session *s;
+  int rank, size;  /* in the world, or in the one that is planned */
+  bool is_planned; /* vectors of the model's length are counted and not allocated */
   const at_photon_cfg *cfg;
   const at_photon_method_row *method;
   int64_t n;                            /* parameters */
@@ -145,6 +160,7 @@ struct at_photon {
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
+  size_t planned_part[AT_PHOTON_MEMORY_COUNT];
   int64_t rss_before;
   /* this round's figures */
   at_photon_figures fig;
@@ -159,16 +175,27 @@ at_outer at_photon_outer(const at_photon_cfg *c);
 
 /* photon.c: a whole run.  Collective. */
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
+/* One round with its evaluation and its row of figures.  Collective. */
+at_err at_photon_play_round(at_photon *p);
+
+/* plan.c, replay.c: for `atoll plan` and `atoll verify`.  Collective. */
+at_err at_photon_plan(at_session *s, at_opts *set, const void *cfg, int ranks, at_plan *out);
+at_err at_photon_replay(at_session *s, at_opts *set, const void *cfg, const at_replay *what);
 
 /* setup.c */
 /* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
 bool at_photon_has_global_moments(const at_photon *p);
 at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
+/* What rank 0 of `ranks` would set up, without its folder, its model-sized vectors (they may not be touched) and its start
+ * values: for the sizes.  Not collective. */
+at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
 void at_photon_destroy(at_photon *p);
 
 /* state.c: checkpoints.  Collective. */
 at_err at_photon_save(at_photon *p);
 at_err at_photon_restore(at_photon *p);
+/* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */
+at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes);
 
 /* round_federated.c, round_synchronous.c: one round; on failure the state is that of the last complete round. */
 at_err at_photon_round_federated(at_photon *p);
@@ -181,6 +208,8 @@ at_err at_photon_open_round(at_photon *p);
 /* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
 at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
+/* What such a sum moves: bytes of one vector. */
+int64_t at_photon_sum_bytes(const at_photon *p);
 /* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);
 /* What the reports say into the clients' facts.  A round that does not count leaves clients as they were, but for their
@@ -193,9 +222,11 @@ void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports);
 at_err at_photon_evaluate(at_photon *p);
 /* RUN/evaluation.h5: per silo, validation and test, once at the end.  Collective. */
 at_err at_photon_write_evaluation(at_photon *p);
+/* A file of the same structure, for its length.  Not collective. */
+at_err at_photon_write_empty_evaluation(const at_photon *p, const char *path);
 
 /* metrics.c: figures of a finished round into a row.  Rank 0 only; does nothing elsewhere. */
-at_err at_photon_metrics_create(at_photon *p);
+at_err at_photon_metrics_create(at_photon *p, const char *path);
 at_err at_photon_metrics_row(at_photon *p);
 
 #endif

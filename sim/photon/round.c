@@ -70,10 +70,13 @@ static at_err sum_fast(at_photon *p, at_photon_pick pick, const double *weight, 
              : AT_FAIL(AT_ERR_NONFINITE, "the mean over the clients is not finite");
 }
 
+int64_t at_photon_sum_bytes(const at_photon *p) {
+  return p->n * (int64_t)(p->cfg->run.reduce == AT_REDUCE_EXACT ? sizeof(int64_t) : sizeof(float));
+}
+
 at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out) {
   bool exact = p->cfg->run.reduce == AT_REDUCE_EXACT;
-  int64_t bytes = p->n * (int64_t)(exact ? sizeof(int64_t) : sizeof(float));
-  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(bytes, (int)p->per_round);
+  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->per_round);
   return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
 }
 

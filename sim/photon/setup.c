@@ -8,10 +8,16 @@
 #include "src/base/clock.h"
 #include "src/comm/watchdog.h"
 
-/* An allocation that counts towards the planned memory. */
-static at_err vector(at_photon *p, void *out, int64_t count, size_t size, const char *what) {
+/* Allocations that count towards the planned memory: a table that grows with the clients or the silos, and floats that
+ * grow with the model. */
+static at_err table(at_photon *p, void *out, int64_t count, size_t size, const char *what) {
   p->planned_bytes += (size_t)count * size;
   return at_alloc(out, (size_t)count, size, what);
+}
+
+static at_err vector(at_photon *p, float **out, int64_t count, const char *what) {
+  p->planned_bytes += (size_t)count * sizeof **out;
+  return at_alloc(out, p->is_planned ? 0 : (size_t)count, sizeof **out, what);
 }
 
 bool at_photon_has_global_moments(const at_photon *p) {
@@ -54,11 +60,12 @@ static void beat(void *world) {
 static at_err build_model(at_photon *p) {
   const at_photon_cfg *c = p->cfg;
   at_gpt gpt = at_photon_model(c, p->corpus->vocab);
-  AT_TRY(at_lm_task_create(&p->task, &gpt, (int)c->batch, (int)c->eval_batch, p->s->kernels));
+  AT_TRY((p->is_planned ? at_lm_task_measure : at_lm_task_create)(&p->task, &gpt, (int)c->batch, (int)c->eval_batch,
+                                                                  p->s->kernels));
   p->planned_bytes += at_lm_task_bytes(p->task);
   p->n = at_lm_task_layout(p->task)->count;
   int64_t windows = c->batch > c->eval_batch ? c->batch : c->eval_batch;
-  AT_TRY(vector(p, &p->token_buffer, 2 * windows * c->context, sizeof(int32_t), "token buffers"));
+  AT_TRY(table(p, &p->token_buffer, 2 * windows * c->context, sizeof(int32_t), "token buffers"));
   int32_t *targets = p->token_buffer + windows * c->context;
   p->local =
       (at_local){.task = p->task,
@@ -86,88 +93,86 @@ static at_err build_model(at_photon *p) {
   return at_evaluator_check(&p->eval);
 }
 
+/* In a plan, tensors of one element stand for the real ones. */
 static at_err allocate_exact(at_photon *p) {
   const at_layout *l = at_lm_task_layout(p->task);
   int64_t *offset;
   AT_TRY(at_alloc(&offset, (size_t)l->n + 1, sizeof *offset, "tensor offsets"));
   for (int i = 0; i < l->n; i++) {
-    offset[i] = l->tensor[i].offset;
+    offset[i] = p->is_planned ? i : l->tensor[i].offset;
   }
-  offset[l->n] = l->count;
+  offset[l->n] = p->is_planned ? l->n : l->count;
   at_err err = at_exact_create(&p->exact, p->local.vec, l->n, offset, NULL, (int)p->cfg->grid_bits);
   at_free(offset);
   p->planned_bytes += (size_t)p->n * sizeof(int64_t);
   AT_TRY(err);
-  return vector(p, &p->undo_grids, p->method->keeps_moments ? l->n : 0, sizeof(int64_t), "grids at the round's start");
+  return table(p, &p->undo_grids, p->method->keeps_moments ? l->n : 0, sizeof(int64_t), "grids at the round's start");
 }
 
 static at_err allocate_replicated(at_photon *p) {
   at_outer outer = at_photon_outer(p->cfg);
   bool global = at_photon_has_global_moments(p);
-  AT_TRY(vector(p, &p->theta, p->n, sizeof(float), "parameters"));
-  AT_TRY(vector(p, &p->outer_m, at_outer_vectors(&outer) > 0 ? p->n : 0, sizeof(float), "server momentum"));
-  AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, sizeof(float), "server second moment"));
-  AT_TRY(vector(p, &p->global_m, global ? p->n : 0, sizeof(float), "first moment"));
-  AT_TRY(vector(p, &p->global_v, global ? p->n : 0, sizeof(float), "second moment"));
-  AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, sizeof(float),
-                "state at the round's start"));
-  AT_TRY(vector(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
-  AT_TRY(vector(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
-  AT_TRY(vector(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
-  AT_TRY(vector(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
+  AT_TRY(vector(p, &p->theta, p->n, "parameters"));
+  AT_TRY(vector(p, &p->outer_m, at_outer_vectors(&outer) > 0 ? p->n : 0, "server momentum"));
+  AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, "server second moment"));
+  AT_TRY(vector(p, &p->global_m, global ? p->n : 0, "first moment"));
+  AT_TRY(vector(p, &p->global_v, global ? p->n : 0, "second moment"));
+  AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, "state at the round's start"));
+  AT_TRY(table(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
+  AT_TRY(table(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
+  AT_TRY(table(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
+  AT_TRY(table(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
   if (p->method->own_model) { /* nothing is exchanged */
     return AT_OK;
   }
-  AT_TRY(vector(p, &p->delta, p->n, sizeof(float), "mean update"));
+  AT_TRY(vector(p, &p->delta, p->n, "mean update"));
   return p->cfg->run.reduce == AT_REDUCE_EXACT ? allocate_exact(p) : AT_OK;
 }
 
 /* Clients whose state stays here: every size-th one, so that the owner never changes. */
 static at_err allocate_rows(at_photon *p) {
-  int rank = at_comm_rank(p->s->world), size = at_comm_size(p->s->world);
   if (!owns_rows(p)) {
     return AT_OK;
   }
-  p->n_own = (p->n_clients - rank + size - 1) / size;
-  AT_TRY(vector(p, &p->own, p->n_own, sizeof(int64_t), "own clients"));
+  p->n_own = (p->n_clients - p->rank + p->size - 1) / p->size;
+  AT_TRY(table(p, &p->own, p->n_own, sizeof(int64_t), "own clients"));
   for (int64_t i = 0; i < p->n_own; i++) {
-    p->own[i] = rank + i * size;
+    p->own[i] = p->rank + i * p->size;
   }
   if (keeps_client_moments(p)) {
-    AT_TRY(vector(p, &p->row_m, p->n_own * p->n, sizeof(float), "first moments of the clients"));
-    AT_TRY(vector(p, &p->row_v, p->n_own * p->n, sizeof(float), "second moments of the clients"));
+    AT_TRY(vector(p, &p->row_m, p->n_own * p->n, "first moments of the clients"));
+    AT_TRY(vector(p, &p->row_v, p->n_own * p->n, "second moments of the clients"));
   }
   if (p->method->own_model) {
-    AT_TRY(vector(p, &p->row_w, p->n_own * p->n, sizeof(float), "models of the clients"));
+    AT_TRY(vector(p, &p->row_w, p->n_own * p->n, "models of the clients"));
   }
   return AT_OK;
 }
 
 static at_err allocate_stages(at_photon *p) {
-  int size = at_comm_size(p->s->world);
-  p->stage_cap = (p->per_round + size - 1) / size;
+  p->stage_cap = (p->per_round + p->size - 1) / p->size;
   if (owns_rows(p)) { /* the sampled ones may all live here */
     p->stage_cap = p->n_own < p->per_round ? p->n_own : p->per_round;
   }
-  AT_TRY(vector(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
+  AT_TRY(table(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
   if (p->method->keeps_moments) { /* a gradient goes into the sum as it is computed */
     return AT_OK;
   }
   bool shared = p->cfg->moments == AT_MOMENTS_RESET;
   if (shared) {
-    AT_TRY(vector(p, &p->shared_m, p->n, sizeof(float), "local first moment"));
+    AT_TRY(vector(p, &p->shared_m, p->n, "local first moment"));
   }
   if (shared && p->cfg->optimizer == AT_OPTIM_ADAMW) {
-    AT_TRY(vector(p, &p->shared_v, p->n, sizeof(float), "local second moment"));
+    AT_TRY(vector(p, &p->shared_v, p->n, "local second moment"));
   }
   for (int64_t i = 0; i < p->stage_cap; i++) {
     at_photon_stage *st = &p->stage[i];
-    AT_TRY(vector(p, &st->w, p->n, sizeof(float), "client parameters"));
+    AT_TRY(vector(p, &st->w, p->n, "client parameters"));
     st->m = p->shared_m;
     st->v = p->shared_v;
     if (!shared) {
-      AT_TRY(vector(p, &st->m, p->n, sizeof(float), "client first moment"));
-      AT_TRY(vector(p, &st->v, p->n, sizeof(float), "client second moment"));
+      AT_TRY(vector(p, &st->m, p->n, "client first moment"));
+      AT_TRY(vector(p, &st->v, p->n, "client second moment"));
     }
   }
   return AT_OK;
@@ -221,15 +226,49 @@ static at_err warm_up(at_photon *p) {
   return AT_OK;
 }
 
+/* What MPI, MPI-IO and HDF5 take once they are used, as seen with Open MPI 4.1 and HDF5 1.10: something whatever the model,
+ * and half of the most that at_comm_allreduce gives to MPI at once. */
+static at_err count_libraries(at_photon *p) {
+  const int64_t always = INT64_C(3584) << 10, most = INT64_C(4) << 20;
+  int64_t half = p->size > 1 && !p->method->own_model ? at_photon_sum_bytes(p) / 2 : 0;
+  p->planned_bytes += (size_t)(always + (half < most ? half : most));
+  return AT_OK;
+}
+
 /* What one rank can do by itself; the ranks agree afterwards. */
-static at_err create_local(at_photon *p, at_opts *set) {
+static at_err create_local(at_photon *p) {
+  static at_err (*const build[AT_PHOTON_MEMORY_COUNT])(at_photon * p) = {
+      [AT_PHOTON_DATA] = load_data,
+      [AT_PHOTON_WORK] = build_model,
+      [AT_PHOTON_REPLICATED] = allocate_replicated,
+      [AT_PHOTON_OWN] = allocate_rows,
+      [AT_PHOTON_FLIGHT] = allocate_stages,
+      [AT_PHOTON_LIBRARIES] = count_libraries,
+  };
   AT_TRY(warm_up(p));
-  AT_TRY(load_data(p));
-  AT_TRY(build_model(p));
-  AT_TRY(allocate_replicated(p));
-  AT_TRY(allocate_rows(p));
-  AT_TRY(allocate_stages(p));
-  start_values(p, set);
+  for (int i = 0; i < AT_PHOTON_MEMORY_COUNT; i++) {
+    size_t before = p->planned_bytes;
+    AT_TRY(build[i](p));
+    p->planned_part[i] = p->planned_bytes - before;
+  }
+  return AT_OK;
+}
+
+at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks) {
+  *out = NULL;
+  at_photon *p;
+  AT_TRY(at_alloc(&p, 1, sizeof *p, "run"));
+  p->s = s;
+  p->size = ranks;
+  p->is_planned = true;
+  p->cfg = cfg;
+  p->method = &at_photon_methods[cfg->method];
+  at_err err = create_local(p);
+  if (err != AT_OK) {
+    at_photon_destroy(p);
+    return err;
+  }
+  *out = p;
   return AT_OK;
 }
 
@@ -238,12 +277,15 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_p
   at_photon *p;
   AT_TRY(at_comm_agree(s->world, at_alloc(&p, 1, sizeof *p, "run")));
   p->s = s;
+  p->rank = at_comm_rank(s->world);
+  p->size = at_comm_size(s->world);
   p->cfg = cfg;
   p->method = &at_photon_methods[cfg->method];
   at_err err;
-  AT_TRY_TO(err, failed, at_comm_agree(s->world, create_local(p, set)));
+  AT_TRY_TO(err, failed, at_comm_agree(s->world, create_local(p)));
+  start_values(p, set);
   AT_TRY_TO(err, failed, open_folder(p, set, resume));
-  AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p)));
+  AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p, at_run_path(p->run, "metrics.h5"))));
   if (resume) {
     AT_TRY_TO(err, failed, at_photon_restore(p));
   }

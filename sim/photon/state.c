@@ -91,6 +91,12 @@ at_err at_photon_save(at_photon *p) {
   return err;
 }
 
+at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes) {
+  item_list l;
+  list_items(&l, p);
+  return at_ckpt_measure(folder, p->prov, l.n, l.item, bytes);
+}
+
 /* A run goes on only as what it was. */
 static at_err check_identity(const at_photon *p, const at_photon_counters *now) {
   const at_photon_counters *was = &p->count;

@@ -29,6 +29,14 @@ at_err at_evaluator_check(const at_evaluator *e) {
   return AT_OK;
 }
 
+int64_t at_evaluator_batches(const at_evaluator *e) {
+  int64_t total = 0;
+  for (int64_t s = 0; s < e->corpus->n_silos; s++) {
+    total += silo_batches(e, s);
+  }
+  return total;
+}
+
 /* One batch: windows past the last one are padded with targets that count nothing. */
 static at_silo_loss run_batch(const at_evaluator *e, const float *theta, int64_t silo, int64_t batch) {
   const at_tokens *t = &e->corpus->silo[silo].split[e->split];
@@ -74,11 +82,8 @@ void at_evaluate_alone(const at_evaluator *e, const float *theta, at_silo_loss *
 
 at_err at_evaluate(const at_evaluator *e, at_comm *comm, const float *theta, at_silo_loss *loss) {
   int64_t n_silos = e->corpus->n_silos, item = 0, n_local = 0, n_all = 0;
-  int64_t total = 0, *ids = NULL, *all_ids = NULL;
+  int64_t total = at_evaluator_batches(e), *ids = NULL, *all_ids = NULL;
   at_silo_loss *rows = NULL, *all = NULL;
-  for (int64_t s = 0; s < n_silos; s++) {
-    total += silo_batches(e, s);
-  }
   at_err err = at_alloc(&ids, (size_t)total, sizeof *ids, "evaluation");
   if (err == AT_OK) {
     err = at_alloc(&rows, (size_t)total, sizeof *rows, "evaluation");

@@ -25,6 +25,8 @@ typedef struct at_silo_loss {
 
 /* The windows that are used of a silo: up to `windows`; a silo too short for one window is an AT_ERR_CONFIG. */
 at_err at_evaluator_check(const at_evaluator *e);
+/* Batches of all silos in the evaluator's split. */
+int64_t at_evaluator_batches(const at_evaluator *e);
 /* loss[n_silos] of theta; batches are dealt to the ranks, the sums are the same on all of them.  Collective. */
 at_err at_evaluate(const at_evaluator *e, at_comm *comm, const float *theta, at_silo_loss *loss);
 /* The same by this rank alone: not collective. */

@@ -23,7 +23,7 @@ static int build(at_scope *s, const void *context, at_pass pass, int64_t batch, 
   return 1;
 }
 
-at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
+static at_err create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k, bool measured) {
   *out = NULL;
   AT_TRY(at_gpt_check(c));
   at_lm_task *t;
@@ -31,7 +31,7 @@ at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_
   t->gpt = *c;
   t->batch = batch;
   t->eval_batch = eval_batch;
-  at_task_def def = {.build = build, .context = &t->gpt};
+  at_task_def def = {.build = build, .context = &t->gpt, .is_measured = measured};
   at_err err;
   AT_TRY_TO(err, failed, at_task_create(&t->task, &def, k));
   AT_TRY_TO(err, failed, at_task_program(t->task, AT_PASS_TRAIN, batch, &t->train));
@@ -41,6 +41,14 @@ at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_
 failed:
   at_lm_task_destroy(t);
   return err;
+}
+
+at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
+  return create(out, c, batch, eval_batch, k, false);
+}
+
+at_err at_lm_task_measure(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k) {
+  return create(out, c, batch, eval_batch, k, true);
 }
 
 void at_lm_task_destroy(at_lm_task *t) {

@@ -11,6 +11,8 @@ typedef struct at_lm_task at_lm_task;
 
 /* Programs for batches of `batch` (training) and `eval_batch` windows of c->context tokens.  k is borrowed. */
 at_err at_lm_task_create(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k);
+/* The same without buffers, for its sizes and layout only: a model of any size can be looked at. */
+at_err at_lm_task_measure(at_lm_task **out, const at_gpt *c, int batch, int eval_batch, const at_kernels *k);
 void at_lm_task_destroy(at_lm_task *t);
 
 const at_layout *at_lm_task_layout(const at_lm_task *t); /* of theta and of gradients; borrowed */

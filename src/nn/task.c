@@ -108,7 +108,7 @@ at_err at_task_create(at_task **out, const at_task_def *def, const at_kernels *k
   at_err err = build(def, AT_PASS_TRAIN, 1, false, &t->graph, &s, value, &n);
   at_scope_fini(&s);
   if (err == AT_OK) {
-    err = at_alloc(&t->grad, (size_t)at_task_params(t)->count, sizeof *t->grad, "gradient");
+    err = at_alloc(&t->grad, def->is_measured ? 0 : (size_t)at_task_params(t)->count, sizeof *t->grad, "gradient");
   }
   if (err != AT_OK) {
     at_task_destroy(t);
@@ -180,7 +180,7 @@ at_err at_task_program(at_task *t, at_pass pass, int64_t batch, const at_program
   size_t bytes = at_program_arena_bytes(p);
   if (bytes > t->arena_bytes) {
     void *arena;
-    at_err err = at_alloc(&arena, bytes, 1, "activation arena");
+    at_err err = at_alloc(&arena, t->def.is_measured ? 0 : bytes, 1, "activation arena");
     if (err != AT_OK) {
       at_program_destroy(p);
       return err;

@@ -22,6 +22,7 @@ typedef struct at_task_def {
   const char *const *train; /* as at_scope's */
   at_linear_hook hook;      /* as at_scope's */
   void *hook_context;
+  bool is_measured; /* without buffers: for sizes and layouts alone, never run */
 } at_task_def;
 
 typedef struct at_task at_task;

@@ -298,3 +298,64 @@ at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int
   at_free(w.path);
   return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
 }
+
+/* ---- its length ---- */
+
+/* Long enough that HDF5 gives the dataset a place of its own in the file, as it does for longer ones. */
+enum { SHORT_ELEMENTS = 16384 };
+
+/* Cut the dimensions, the last one first to be kept; how many bytes the dataset and its checksums lose by it. */
+static int64_t shorten(at_ckpt_item *it) {
+  at_h5_desc *d = &it->desc;
+  int64_t before = at_h5_bytes(d), rows = d->ndims > 0 ? d->dims[0] : 0, room = SHORT_ELEMENTS;
+  for (int i = d->ndims - 1; i >= 0; i--) {
+    d->dims[i] = d->dims[i] < room ? d->dims[i] : room;
+    room /= d->dims[i] > 0 ? d->dims[i] : 1;
+    room = room > 0 ? room : 1;
+  }
+  int64_t lost = before - at_h5_bytes(d);
+  return it->kind == AT_CKPT_ROWS ? lost + 4 * (rows - d->dims[0]) : lost;
+}
+
+/* Opening and closing gives back the room that HDF5 had taken for more structure: as when the data are written. */
+static at_err length_when_closed(const char *path, int64_t *bytes) {
+  hid_t fapl = -1;
+  struct stat s;
+  AT_TRY(at_h5_access(&fapl));
+  hid_t file = H5Fopen(path, H5F_ACC_RDWR, fapl);
+  at_err err = at_h5_drop(file < 0 ? AT_H5_FAIL("%s: cannot be opened", path) : AT_OK, fapl);
+  if (file >= 0 && H5Fclose(file) < 0 && err == AT_OK) {
+    err = AT_H5_FAIL("%s: cannot be completed", path);
+  }
+  AT_TRY(err);
+  if (stat(path, &s) != 0) {
+    return AT_FAIL(AT_ERR_FILE, "%s: %s", path, strerror(errno));
+  }
+  *bytes = (int64_t)s.st_size;
+  return AT_OK;
+}
+
+at_err at_ckpt_measure(const char *folder, const at_provenance *prov, int n_items, const at_ckpt_item *items,
+                       int64_t *bytes) {
+  writer w = {.prov = prov, .n = n_items};
+  at_ckpt_item *cut = NULL;
+  int64_t lost = 0;
+  at_err err;
+  AT_TRY_TO(err, done, at_alloc(&cut, (size_t)n_items, sizeof *cut, "checkpoint items"));
+  AT_TRY_TO(err, done, at_alloc(&w.crcs, (size_t)n_items, sizeof *w.crcs, "checkpoint checksums"));
+  AT_TRY_TO(err, done, at_fs_path(&w.path, "%s/measured.h5", folder));
+  for (int i = 0; i < n_items; i++) {
+    cut[i] = items[i];
+    lost += shorten(&cut[i]);
+  }
+  w.items = cut;
+  AT_TRY_TO(err, done, build(&w));
+  AT_TRY_TO(err, done, length_when_closed(w.skeleton->temporary, bytes));
+  *bytes += lost;
+done:
+  at_h5_discard(w.skeleton);
+  at_free(w.crcs);
+  at_free(w.path);
+  at_free(cut);
+  return err;
+}

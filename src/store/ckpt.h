@@ -44,6 +44,11 @@ typedef struct at_ckpt_item {
 at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
                      const at_ckpt_item *items, int keep);
 
+/* *bytes: how long the file would be that at_ckpt_write makes of the items, whose data are not touched.  Writes a file of
+ * the same structure, but of short datasets, into `folder`, and removes it.  Not collective. */
+at_err at_ckpt_measure(const char *folder, const at_provenance *prov, int n_items, const at_ckpt_item *items,
+                       int64_t *bytes);
+
 /* Fill the items from the newest checkpoint all of whose datasets are good, or from that of `round` if not negative.
  * A damaged newer one is skipped with a warning to `log` (may be NULL).  *loaded: the round.
  * AT_ERR_STATE: a good checkpoint that does not fit the items (other shape, layout or type: says which).

@@ -53,17 +53,17 @@ no_loss() {
 }
 
 @test "nor do grids that became coarser in it" {
-  # in the third round the largest gradients grow past the range of +-2
-  local settings=(method=ddp outer.grid_bits=61 local.lr=1 local.clip=0 local.steps=8 local.warmup=16)
+  # in the second round the largest gradients grow past the range of +-2
+  local settings=(method=ddp outer.grid_bits=61 local.lr=2 local.clip=0 local.steps=8 local.warmup=16)
   on 1 photon tiny.yaml run=grids-whole "${settings[@]}" checkpoint.every=1 checkpoint.keep=0
-  stopped 15 step:23 0 1 grids "${settings[@]}"
-  same grids-whole/checkpoints/000002.h5 grids/checkpoints/000002.h5
+  stopped 15 step:15 0 1 grids "${settings[@]}"
+  same grids-whole/checkpoints/000001.h5 grids/checkpoints/000001.h5
   on 1 resume grids
   same grids-whole/checkpoints/000003.h5 grids/checkpoints/000003.h5
   grids() {
     "$ATOLL_PYTHON" -c "import h5py; print(h5py.File('grids-whole/checkpoints/$1.h5')['server/grid_bits'][:])"
   }
-  [ "$(grids 000002)" != "$(grids 000003)" ]
+  [ "$(grids 000001)" != "$(grids 000002)" ]
 }
 
 @test "models of clients survive" {

@@ -91,7 +91,7 @@ static void each_codec(mpi_test *t, at_algorithm a) {
   for (int i = 0; i < CODEC_CASES; i++) {
     const bool thorough =
         codec_cases[i].cfg.kind == AT_CODEC_f32 || strcmp(codec_cases[i].label, "int8 stochastic") == 0;
-    check_case(t, alone, i, a, thorough ? all : few, thorough ? 10 : 3);
+    check_case(t, alone, i, a, thorough ? all : few, thorough ? 10 : 2);
   }
   at_comm_destroy(alone);
 }

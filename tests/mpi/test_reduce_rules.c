@@ -7,8 +7,8 @@ enum { MOST = 16384, CLIENTS = 64 };
 static at_kernels kernels;
 static float x[MOST], out[MOST], want[MOST];
 static const at_codec_cfg f32 = {.kind = AT_CODEC_f32}, int8 = {.kind = AT_CODEC_int8, .scale = AT_SCALE_F32},
-                          int4 = {.kind = AT_CODEC_int4}, fp16 = {.kind = AT_CODEC_fp16},
-                          bf16 = {.kind = AT_CODEC_bf16}, sign = {.kind = AT_CODEC_sign},
+                          int4 = {.kind = AT_CODEC_int4}, bf16 = {.kind = AT_CODEC_bf16},
+                          sign = {.kind = AT_CODEC_sign},
                           topk = {.kind = AT_CODEC_topk, .ratio = 0.02, .value = AT_VALUE_F32};
 
 static at_reduce *create_on(mpi_test *t, at_comm *comm, const at_reduce_cfg *cfg, int64_t n, int64_t slots) {

@@ -361,13 +361,13 @@ static void low_rank_round(at_powersgd *s, uint64_t round, const float *a, float
 
 static void test_powersgd_finds_low_rank(void **state) {
   (void)state;
-  static float a[ALL], got[ALL];
-  codec_data_fill(DATA_GAUSSIAN, 1, ALL, x);
+  static float a[ALL], got[ALL], u[200];
+  codec_data_fill(DATA_GAUSSIAN, 1, 200, u);
   memset(a, 0, sizeof a);
   for (int k = 0; k < 2; k++) { /* rank 2 */
     for (int i = 0; i < ROWS; i++) {
       for (int j = 0; j < COLS; j++) {
-        a[i * COLS + j] += x[100 * k + i] * x[100 * k + 50 + j];
+        a[i * COLS + j] += u[100 * k + i] * u[100 * k + 50 + j];
       }
     }
   }

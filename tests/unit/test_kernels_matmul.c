@@ -113,20 +113,16 @@ static void test_bf16_rounding(void **state) {
   }
 }
 
-/* With instructions for bf16, an element's bits are the same in a product of its own row and column alone. */
-static void test_bf16_bits_stand_alone(void **state) {
-  (void)state;
-  if (at_isa_detect() < AT_ISA_AVX512BF16) {
-    skip();
-  }
+/* Our own products: an element's bits are the same in a product of its own row and column alone. */
+static void check_bits_stand_alone(at_kslot slot, at_isa isa) {
   enum { M = 141, N = 551, K = 1100 };
   at_kernels level;
-  at_kernels_init(&level, AT_ISA_AVX512BF16);
-  const kt_case whole = {.slot = AT_K_matmul_bf16,
+  at_kernels_init(&level, isa);
+  const kt_case whole = {.slot = slot,
                          .dim = {1, M, N, K, 0, 1, 0, 0},
                          .in = {{KT_NORMAL, M * K, 0, NULL}, {KT_NORMAL, N * K, 0, NULL}},
                          .out = {M * N}};
-  kt_result all = kt_run(&whole, level.f32[AT_K_matmul_bf16], 4, 0);
+  kt_result all = kt_run(&whole, level.f32[slot], 4, 0);
   double *a = malloc(M * K * sizeof *a), *b = malloc(N * K * sizeof *b);
   assert_true(a && b);
   for (int64_t i = 0; i < N * K; i++) {
@@ -134,17 +130,28 @@ static void test_bf16_bits_stand_alone(void **state) {
     a[i < M * K ? i : 0] = kt_value(&whole.in[0], 0, i < M * K ? i : 0);
   }
   for (int64_t at = 0; at < M * N; at += 613) {
-    const kt_case one = {.slot = AT_K_matmul_bf16,
+    const kt_case one = {.slot = slot,
                          .dim = {1, 1, 1, K, 0, 1, 0, 0},
                          .in = {{KT_GIVEN, K, 0, a + at / N * K}, {KT_GIVEN, K, 0, b + at % N * K}},
                          .out = {1}};
-    kt_result r = kt_run(&one, level.f32[AT_K_matmul_bf16], 4, 0);
+    kt_result r = kt_run(&one, level.f32[slot], 4, 0);
     assert_true(r.out[0][0] == all.out[0][at]);
     kt_result_free(&r);
   }
   free(a);
   free(b);
   kt_result_free(&all);
+}
+
+static void test_bits_stand_alone(void **state) {
+  (void)state;
+  if (at_isa_detect() < AT_ISA_AVX512) {
+    skip();
+  }
+  check_bits_stand_alone(AT_K_matmul, AT_ISA_AVX512);
+  if (at_isa_detect() >= AT_ISA_AVX512BF16) {
+    check_bits_stand_alone(AT_K_matmul_bf16, AT_ISA_AVX512BF16);
+  }
 }
 
 int main(void) {
@@ -155,7 +162,7 @@ int main(void) {
       cmocka_unit_test(test_gaps_between_batches),
       cmocka_unit_test(test_nan_propagates),
       cmocka_unit_test(test_bf16_rounding),
-      cmocka_unit_test(test_bf16_bits_stand_alone),
+      cmocka_unit_test(test_bits_stand_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tests of the analysis: python3 -m unittest discover, in analysis/."""
