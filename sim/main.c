@@ -20,7 +20,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"resume", "RUN", "Go on from the newest good checkpoint.", at_resume_main},
-    {"plan", "[--ranks N] CONFIG.yaml [key=value ...]",
+    {"plan", "[--ranks N] [--nodes M] CONFIG.yaml [key=value ...]",
      "Memory, files, bytes and time of a run before it is started, and what to change where something does not fit.",
      at_plan_main},
     {"verify", "RUN [key=value ...]",
@@ -101,7 +101,8 @@ static at_err dispatch(at_session *s, int argc, char **argv) {
       continue;
     }
     bool help = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
-    if (help && commands[i].run != data_main && commands[i].run != at_generate_main) {
+    if (help && commands[i].run != data_main && commands[i].run != at_generate_main &&
+        commands[i].run != at_verify_main) {
       if (at_comm_rank(s->world) == 0) {
         printf("Usage: atoll %s %s\n%s\n", commands[i].name, commands[i].usage, commands[i].help);
       }

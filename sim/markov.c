@@ -29,6 +29,7 @@ typedef struct yardstick {
   at_corpus *corpus;
   at_streams streams;
   int64_t *facts; /* [clients][AT_FACT_COUNT] */
+  at_provenance *prov;
 } yardstick;
 
 /* How far each client has read, from the newest checkpoint. */
@@ -211,6 +212,9 @@ static at_err write_file(const yardstick *y, const double *rows) {
   for (int i = 0; err == AT_OK && i < N_MODELS; i++) {
     err = write_model(f, models[i].name, n, rows + i * (n + 1));
   }
+  if (err == AT_OK) {
+    err = at_provenance_write(y->prov, f);
+  }
   if (err != AT_OK) {
     at_h5_discard(f);
     return err;
@@ -241,6 +245,14 @@ done:
   return err;
 }
 
+static at_err say_provenance(yardstick *y) {
+  char *yaml = NULL;
+  AT_TRY(at_comm_agree(y->s->world, at_opts_yaml_text(y->set, &yaml)));
+  at_err err = at_provenance_create(&y->prov, y->s->world, yaml, at_isa_name(y->s->pin.isa), y->s->pin.threads);
+  at_free(yaml);
+  return err;
+}
+
 at_err at_markov_main(at_session *s, int argc, char **argv) {
   if (argc != 1) {
     return AT_FAIL(AT_ERR_ARG, "Usage: atoll markov RUN");
@@ -248,8 +260,12 @@ at_err at_markov_main(at_session *s, int argc, char **argv) {
   yardstick y = {.s = s, .folder = argv[0]};
   at_err err = at_comm_agree(s->world, load(&y));
   if (err == AT_OK) {
+    err = say_provenance(&y);
+  }
+  if (err == AT_OK) {
     err = run_models(&y);
   }
+  at_provenance_destroy(y.prov);
   at_corpus_destroy(y.corpus);
   at_opts_destroy(y.set);
   at_free(y.cfg);

@@ -30,13 +30,13 @@ void at_plan_add(at_plan_sum *s, const char *name, double value, const char *adv
 /* A size as people read it, and exactly. */
 static void bytes_line(const char *indent, const char *name, double bytes, const char *remark) {
   char text[AT_FMT_MAX];
-  printf("%s%-*s %12s  %15.0f B%s%s\n", indent, 34 - (int)strlen(indent), name, at_fmt_bytes(text, (int64_t)bytes),
-         bytes, remark[0] != '\0' ? "  " : "", remark);
+  printf("%s%-*s %12s  %15.0f B%s%s\n", indent, 32 - (int)strlen(indent), name,
+         at_fmt_bytes(text, (int64_t)fmin(bytes, 9e18)), bytes, remark[0] != '\0' ? "  " : "", remark);
 }
 
 static void seconds_line(const char *indent, const char *name, double seconds, const char *remark) {
   char text[AT_FMT_MAX];
-  printf("%s%-*s %12s  %15.3f s%s%s\n", indent, 34 - (int)strlen(indent), name, at_fmt_duration(text, seconds), seconds,
+  printf("%s%-*s %12s  %15.3f s%s%s\n", indent, 32 - (int)strlen(indent), name, at_fmt_duration(text, seconds), seconds,
          remark[0] != '\0' ? "  " : "", remark);
 }
 
@@ -61,9 +61,9 @@ static void advise(char *advice, size_t size, const char *what, const at_plan_su
 
 enum { ADVICE = 768 };
 
-static void show_memory(const at_plan *p, char advice[ADVICE]) {
-  char remark[256], have[AT_FMT_MAX];
-  int ranks = at_limit_ranks_per_node(p->ranks);
+static void show_memory(const at_plan *p, int nodes, char advice[ADVICE]) {
+  char remark[256], have[AT_FMT_MAX], name[64];
+  int ranks = nodes > 0 ? (p->ranks + nodes - 1) / nodes : at_limit_ranks_per_node(p->ranks);
   double node = ranks * (at_plan_total(&p->memory) + p->process);
   at_limit limit = at_limit_memory();
   bytes_line("", "memory per rank", at_plan_total(&p->memory), "beside the program itself");
@@ -72,7 +72,8 @@ static void show_memory(const at_plan *p, char advice[ADVICE]) {
   }
   judge(remark, sizeof remark, node, &limit, at_fmt_bytes(have, (int64_t)limit.value));
   bytes_line("", "program and libraries", p->process, "per rank");
-  printf("%-34s %12s  %15.0f B  %s\n", "memory of a node", at_fmt_bytes(have, (int64_t)node), node, remark);
+  snprintf(name, sizeof name, "memory of a node (%d rank%s)", ranks, ranks == 1 ? "" : "s");
+  bytes_line("", name, node, remark);
   if (limit.value >= 0 && node > limit.value) {
     advise(advice, ADVICE, "memory", &p->memory);
   }
@@ -111,7 +112,7 @@ static void show_time(const at_plan *p, char advice[ADVICE]) {
   char remark[256], have[AT_FMT_MAX];
   at_limit limit = at_limit_time();
   if (p->measured == 0) {
-    printf("%-34s %12s  the run does not fit into the memory that there is\n", "time", "not measured");
+    printf("%-32s %12s  the run does not fit into the memory that there is\n", "time", "not measured");
     return;
   }
   double total = at_plan_total(&p->time);
@@ -132,44 +133,47 @@ static void show_time(const at_plan *p, char advice[ADVICE]) {
 }
 
 /* What does not fit is a failure, so that a script can stop there. */
-static at_err show(const at_plan *p, const at_run_cfg *run, const char *system) {
+static at_err show(const at_plan *p, int nodes, const at_run_cfg *run, const char *system) {
   char advice[ADVICE] = "";
   printf("%s on %d rank%s, %.0f round%s\n", system, p->ranks, p->ranks == 1 ? "" : "s", p->rounds,
          p->rounds == 1 ? "" : "s");
-  show_memory(p, advice);
+  show_memory(p, nodes, advice);
   show_files(p, run->run, advice);
   show_traffic(p);
   show_time(p, advice);
+  fflush(stdout); /* before what may follow on stderr */
   return advice[0] == '\0' ? AT_OK : AT_FAIL(AT_ERR_STATE, "%s", advice);
 }
 
 /* ---- the command ---- */
 
 typedef struct request {
-  int ranks; /* 0: as many as there are */
+  int ranks, nodes; /* 0: as many as there are */
   const at_system *system;
   int argc;
   char **argv; /* configuration, key=value ... */
 } request;
 
-static at_err usage(void) {
-  return AT_FAIL(AT_ERR_ARG,
-                 "Usage: atoll plan [--ranks N] CONFIG.yaml [key=value ...]   (N: ranks of the planned run)");
+static at_err parse_number(const char *option, const char *text, int *out) {
+  char *end = NULL;
+  long n = strtol(text, &end, 10);
+  if (end == text || *end != '\0' || n < 1 || n > 1000000) {
+    return AT_FAIL(AT_ERR_ARG, "%s %s: expected a number from 1 to 1000000", option, text);
+  }
+  *out = (int)n;
+  return AT_OK;
 }
 
 static at_err parse(request *r, int argc, char **argv) {
-  if (argc >= 2 && strcmp(argv[0], "--ranks") == 0) {
-    char *end = NULL;
-    long n = strtol(argv[1], &end, 10);
-    if (end == argv[1] || *end != '\0' || n < 1 || n > 1000000) {
-      return AT_FAIL(AT_ERR_ARG, "--ranks %s: expected a number of ranks from 1 to 1000000", argv[1]);
+  for (; argc >= 2 && strncmp(argv[0], "--", 2) == 0; argc -= 2, argv += 2) {
+    int *out = strcmp(argv[0], "--ranks") == 0 ? &r->ranks : strcmp(argv[0], "--nodes") == 0 ? &r->nodes : NULL;
+    if (out == NULL) {
+      break;
     }
-    r->ranks = (int)n;
-    argc -= 2;
-    argv += 2;
+    AT_TRY(parse_number(argv[0], argv[1], out));
   }
   if (argc < 1 || (argv[0][0] == '-' && argv[0][1] != '\0')) {
-    return usage();
+    return AT_FAIL(AT_ERR_ARG, "Usage: atoll plan [--ranks N] [--nodes M] CONFIG.yaml [key=value ...]");
   }
   r->argc = argc;
   r->argv = argv;
@@ -218,7 +222,7 @@ at_err at_plan_main(at_session *s, int argc, char **argv) {
     err = r.system->plan(s, set, cfg, plan.ranks, &plan);
   }
   if (err == AT_OK) {
-    err = at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? show(&plan, cfg, r.system->name) : AT_OK);
+    err = at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? show(&plan, r.nodes, cfg, r.system->name) : AT_OK);
   }
   at_opts_destroy(set);
   at_free(cfg);

@@ -2,6 +2,7 @@
 /* `atoll verify RUN`: checks of the files, then rounds that are played again and must come out the same. */
 #include "sim/verify.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -104,19 +105,30 @@ static at_err choose(const verification *v, at_replay *out) {
 
 /* ---- playing it again ---- */
 
+static void show(FILE *text) {
+  char part[4096];
+  rewind(text);
+  while (fgets(part, sizeof part, text) != NULL) {
+    printf("        %s", part);
+  }
+}
+
 /* Rank 0: bit for bit, as `atoll diff` compares. */
 static at_err compare(verification *v, const at_replay *r) {
   char *was = NULL, *is = NULL, *metrics = NULL, *metrics_again = NULL;
-  at_err err;
+  FILE *differences = tmpfile();
+  at_err err = differences != NULL ? AT_OK : AT_FAIL(AT_ERR_FILE, "no temporary file: %s", strerror(errno));
+  AT_TRY(err);
   AT_TRY_TO(err, done, at_ckpt_path(&was, r->folder, r->to));
   AT_TRY_TO(err, done, at_ckpt_path(&is, r->again, r->to));
   AT_TRY_TO(err, done, at_fs_path(&metrics, "%s/metrics.h5", r->folder));
   AT_TRY_TO(err, done, at_fs_path(&metrics_again, "%s/metrics.h5", r->again));
-  err = at_diff(was, is, stdout);
+  err = at_diff(was, is, differences);
   if (err == AT_OK) {
     at_check_passed(&v->checks, "replay", "round%s %lld to %lld come out the same, bit for bit",
                     r->to - r->from == 1 ? "" : "s", (long long)r->from + 1, (long long)r->to);
   } else if (err == AT_ERR_DIFFERENT) {
+    show(differences);
     at_check_failed(&v->checks, "replay", "rounds %lld to %lld come out differently: see above", (long long)r->from + 1,
                     (long long)r->to);
   } else {
@@ -124,6 +136,7 @@ static at_err compare(verification *v, const at_replay *r) {
   }
   err = at_verify_same_rows(&v->checks, metrics, metrics_again);
 done:
+  fclose(differences);
   at_free(was);
   at_free(is);
   at_free(metrics);
@@ -199,6 +212,7 @@ static at_err verify(verification *v) {
   if (root) {
     printf("%d passed, %d failed%s\n", v->checks.passed, v->checks.failed,
            v->cfg->replay && failed > 0 ? ", nothing played again" : "");
+    fflush(stdout); /* before what may follow on stderr */
   }
   failed = v->checks.failed;
   AT_TRY(err);
