@@ -161,7 +161,9 @@ def text_figures(d):
 
 def contents(d):
     items, wide = text_figures(d) if d.is_text else (examples.figures_of(d), labels(d))
-    return page.figures(list(filter(None, [sizes(d), *items]))) + wide
+    items = [sizes(d), *items]
+    sentences = [i for i in items if i.startswith("<p")]
+    return "".join(sentences) + page.figures([i for i in items if i not in sentences]) + wide
 
 
 def labels(d):

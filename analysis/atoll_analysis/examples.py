@@ -100,10 +100,10 @@ def class_names(d, n):
 
 
 def spread(caption, values, unit):
-    """A histogram over clients; a sentence where all have the same."""
+    """A histogram over clients; a sentence, no figure, where all have the same."""
     values = np.asarray(values)
     if values.size and values.min() == values.max():
-        return page.figure(caption, f'<p class="note">{html.escape(text.number(float(values[0]), 4))} {html.escape(unit)} each.</p>')
+        return f'<p class="note">Each client has {html.escape(text.number(float(values[0]), 4))} {html.escape(unit)}.</p>'
     return page.figure(caption, figures.histogram(values, unit, "clients"))
 
 
