@@ -98,7 +98,8 @@ static at_err set_up(at_partition *p) {
   }
   if (p->cfg.per_client > 0) {
     const bool varied = row->size == at_part_varied_size;
-    p->max_size = p->cfg.per_client * (varied ? AT_PART_MOST : 1);
+    const int64_t most = p->cfg.per_client * (varied ? AT_PART_MOST : 1);
+    p->max_size = most < p->total ? most : p->total;
     return AT_OK;
   }
   AT_TRY(at_alloc(&p->first, (size_t)p->clients + 1, sizeof *p->first, "partition"));

@@ -137,44 +137,38 @@ void at_part_draw_any(const at_partition *p, int64_t client, int64_t n, int64_t 
   at_rng_choose(&s, p->total, n, row);
 }
 
-/* How many of n examples are of class c: the draws whose uniform falls into its part of the mixture, found class by class so that
- * no table of the mixture is needed. */
+/* A standard exponential: the gap between neighbours of n sorted uniforms is one over the sum of n + 1 of them. */
+static double gap(const at_stream *s, int64_t i) {
+  return -log1p(-at_rng_uniform(s, (uint64_t)i));
+}
+
+/* Sorted uniforms are walked along the cumulative mixture, so that neither needs a table. */
 void at_part_draw_mixture(const at_partition *p, int64_t client, int64_t n, int64_t *row) {
   const at_stream pick = at_part_stream(p, AT_PART_PICK, client, 0);
-  double most = -INFINITY, sum = 0, before = 0;
-  for (int pass = 0; pass < 2; pass++) {
-    for (int64_t c = 0; c < p->classes; c++) {
-      const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
-      if (p->class_first[c + 1] > p->class_first[c]) {
-        const double g = at_part_log_gamma(&s, p->cfg.alpha);
-        most = pass == 0 ? fmax(most, g) : most;
-        sum += pass == 1 ? exp(g - most) : 0;
-      }
+  double most = -INFINITY, sum = 0, gaps = 0, before = 0;
+  int64_t done = 0, last = 0;
+  for (int64_t c = 0; c < p->classes; c++) {
+    const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
+    if (p->class_first[c + 1] > p->class_first[c]) {
+      const double g = at_part_log_gamma(&s, p->cfg.alpha);
+      sum = g > most ? sum * exp(most - g) + 1 : sum + exp(g - most);
+      most = fmax(most, g);
+      last = c;
     }
   }
-  int64_t done = 0, last = 0;
-  for (int64_t c = 0; c < p->classes && done < n; c++) {
-    const int64_t rows = p->class_first[c + 1] - p->class_first[c];
-    if (rows == 0) {
-      continue;
-    }
+  for (int64_t i = 0; i <= n; i++) {
+    gaps += gap(&pick, i);
+  }
+  double here = gap(&pick, 0) / gaps;
+  for (int64_t c = 0; c <= last && done < n; c++) {
+    const int64_t from = p->class_first[c], rows = p->class_first[c + 1] - from;
     const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
     const at_stream order = at_part_stream(p, AT_PART_PICK, client, 1 + c);
-    const double from = before;
-    before += exp(at_part_log_gamma(&s, p->cfg.alpha) - most) / sum;
-    int64_t count = 0;
-    for (int64_t i = 0; i < n; i++) {
-      const double u = at_rng_uniform(&pick, (uint64_t)i);
-      count += u >= from && u < before;
+    before += rows > 0 ? exp(at_part_log_gamma(&s, p->cfg.alpha) - most) / sum : 0;
+    /* Rounding may leave the last uniform above the sum of all parts: it is of the last class. */
+    for (int64_t i = 0; rows > 0 && done < n && (here < before || c == last); i++) {
+      row[done++] = p->by_class[from + (int64_t)at_rng_permute(&order, (uint64_t)rows, (uint64_t)(i % rows))];
+      here += gap(&pick, done) / gaps;
     }
-    for (int64_t i = 0; i < count; i++) {
-      row[done++] =
-          p->by_class[p->class_first[c] + (int64_t)at_rng_permute(&order, (uint64_t)rows, (uint64_t)(i % rows))];
-    }
-    last = c;
-  }
-  /* Rounding may leave a draw above the sum of all parts: it is of the last class. */
-  for (; done < n; done++) {
-    row[done] = p->by_class[p->class_first[last]];
   }
 }

@@ -43,8 +43,7 @@ static void on_failure(j_common_ptr info) {
 }
 
 static void on_message(j_common_ptr info, int level) {
-  (void)level;
-  info->err->num_warnings++;
+  info->err->num_warnings += level < 0; /* others are remarks */
 }
 
 static at_err decode_jpeg(struct jpeg_decompress_struct *info, jpeg_failure *failure, at_picture *out, const char *path,

@@ -6,6 +6,8 @@
 #include "data/photos/picture.h"
 #include "tests/mpi/data_test.h"
 
+#include <jpeglib.h> /* behind stdio.h, which it needs */
+
 /* A picture whose left half is flat and whose right half is noise that depends on `seed`. */
 static void put_picture(mpi_test *t, const char *name, int width, int height, unsigned seed) {
   static unsigned char rgb[128 * 128 * 3];
@@ -59,7 +61,49 @@ static void keeps_patches_with_something_on_them(mpi_test *t) {
   remove_folder(t);
 }
 
-/* JPEG: what is there of the smallest one, and errors. */
+static void reads_jpeg(mpi_test *t) {
+  make_folder(t);
+  if (t->rank == 0) {
+    struct jpeg_compress_struct c = {0};
+    struct jpeg_error_mgr errors;
+    unsigned char *packed = NULL, line[24 * 3];
+    unsigned long n = 0;
+    c.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, &packed, &n);
+    c.image_width = 24;
+    c.image_height = 16;
+    c.input_components = 3;
+    c.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&c);
+    jpeg_set_quality(&c, 100, TRUE);
+    jpeg_start_compress(&c, TRUE);
+    for (int i = 0; i < 24 * 3; i++) {
+      line[i] = (unsigned char)(50 + 50 * (i % 3));
+    }
+    for (JSAMPROW row = line; c.next_scanline < c.image_height;) {
+      jpeg_write_scanlines(&c, &row, 1);
+    }
+    jpeg_finish_compress(&c);
+    put_file(t, "good.jpg", packed, n);
+    put_file(t, "half.jpg", packed, n * 2 / 3);
+    jpeg_destroy_compress(&c);
+    free(packed);
+    at_picture p;
+    MPI_CHECK_OK(t, at_picture_read(&p, in_folder("good.jpg"), 3));
+    MPI_CHECK(t, p.width == 24 && p.height == 16);
+    for (int i = 0; i < 24 * 16 * 3 && p.data != NULL; i++) {
+      MPI_CHECK(t, abs(p.data[i] - (50 + 50 * (i % 3))) <= 3);
+    }
+    at_picture_free(&p);
+    MPI_CHECK_OK(t, at_picture_read(&p, in_folder("good.jpg"), 1));
+    MPI_CHECK(t, p.data != NULL && abs(p.data[5] - 91) <= 3); /* 0.299 * 50 + 0.587 * 100 + 0.114 * 150 */
+    at_picture_free(&p);
+    MPI_CHECK(t, at_picture_read(&p, in_folder("half.jpg"), 3) == AT_ERR_FORMAT);
+  }
+  remove_folder(t);
+}
+
 static void tells_what_is_wrong(mpi_test *t) {
   char path[128];
   make_folder(t);
@@ -115,6 +159,6 @@ static void reads_small_digits(mpi_test *t) {
 }
 
 int main(int argc, char **argv) {
-  return MPI_TEST_MAIN(argc, argv, MPI_CASE(keeps_patches_with_something_on_them), MPI_CASE(tells_what_is_wrong),
-                       MPI_CASE(reads_small_digits));
+  return MPI_TEST_MAIN(argc, argv, MPI_CASE(keeps_patches_with_something_on_them), MPI_CASE(reads_jpeg),
+                       MPI_CASE(tells_what_is_wrong), MPI_CASE(reads_small_digits));
 }
