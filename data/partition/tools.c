@@ -14,17 +14,29 @@ at_stream at_part_stream(const at_partition *p, at_part_use use, int64_t client,
                      .step = (uint64_t) class};
 }
 
+static double uniform_of(uint64_t word) {
+  return (double)(word >> 11) * 0x1p-53;
+}
+
 /* log(1 - u) rather than log(u): u may be 0. */
 double at_part_log_gamma(const at_stream *s, double alpha) {
   const double shape = alpha < 1 ? alpha + 1 : alpha, d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
   /* Attempt i takes its normal from block 2 i and its uniform from the block behind it; the boost from block 1, word 1. */
-  const double boost = alpha < 1 ? log1p(-at_rng_uniform(s, 5)) / alpha : 0;
+  uint64_t word[4];
+  double boost = 0;
   for (uint64_t i = 0;; i++) {
     const double x = at_rng_normal(s, 2 * i), v = 1 + c * x;
+    if (i > 0 && v <= 0) {
+      continue;
+    }
+    at_rng_block(s, 2 * i + 1, word);
+    if (i == 0 && alpha < 1) {
+      boost = log1p(-uniform_of(word[1])) / alpha;
+    }
     if (v <= 0) {
       continue;
     }
-    const double cube = v * v * v, u = 1 - at_rng_uniform(s, 4 * (2 * i + 1));
+    const double cube = v * v * v, u = 1 - uniform_of(word[0]);
     if (log(u) < 0.5 * x * x + d - d * cube + d * log(cube)) {
       return log(d * cube) + boost;
     }
@@ -137,38 +149,72 @@ void at_part_draw_any(const at_partition *p, int64_t client, int64_t n, int64_t 
   at_rng_choose(&s, p->total, n, row);
 }
 
-/* A standard exponential: the gap between neighbours of n sorted uniforms is one over the sum of n + 1 of them. */
-static double gap(const at_stream *s, int64_t i) {
-  return -log1p(-at_rng_uniform(s, (uint64_t)i));
+/* Standard exponentials in their order: the gap between neighbours of n sorted uniforms is one over the sum of n + 1 of them. */
+typedef struct gaps {
+  at_stream stream;
+  int64_t next;
+  uint64_t word[4];
+} gaps;
+
+static double gap(gaps *g) {
+  if (g->next % 4 == 0) {
+    at_rng_block(&g->stream, (uint64_t)g->next / 4, g->word);
+  }
+  return -log1p(-uniform_of(g->word[g->next++ % 4]));
 }
 
-/* Sorted uniforms are walked along the cumulative mixture, so that neither needs a table. */
-void at_part_draw_mixture(const at_partition *p, int64_t client, int64_t n, int64_t *row) {
-  const at_stream pick = at_part_stream(p, AT_PART_PICK, client, 0);
-  double most = -INFINITY, sum = 0, gaps = 0, before = 0;
-  int64_t done = 0, last = 0;
+/* The variates of a client's classes: kept for the first ones, so that those are drawn only once. */
+enum { KEPT = 512 };
+typedef struct mixture {
+  double log_gamma[KEPT], most, sum;
+  int64_t last; /* the last class that has rows */
+} mixture;
+
+static double class_variate(const at_partition *p, int64_t client, int64_t c) {
+  const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
+  return at_part_log_gamma(&s, p->cfg.alpha);
+}
+
+static void mix(const at_partition *p, int64_t client, mixture *m) {
+  m->most = -INFINITY;
+  m->sum = 0;
+  m->last = 0;
   for (int64_t c = 0; c < p->classes; c++) {
-    const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
     if (p->class_first[c + 1] > p->class_first[c]) {
-      const double g = at_part_log_gamma(&s, p->cfg.alpha);
-      sum = g > most ? sum * exp(most - g) + 1 : sum + exp(g - most);
-      most = fmax(most, g);
-      last = c;
+      const double g = class_variate(p, client, c);
+      m->sum = g > m->most ? m->sum * exp(m->most - g) + 1 : m->sum + exp(g - m->most);
+      m->most = fmax(m->most, g);
+      m->last = c;
+      if (c < KEPT) {
+        m->log_gamma[c] = g;
+      }
     }
   }
+}
+
+/* Sorted uniforms are walked along the cumulative mixture, so that neither needs a table as long as a client. */
+void at_part_draw_mixture(const at_partition *p, int64_t client, int64_t n, int64_t *row) {
+  gaps pick = {.stream = at_part_stream(p, AT_PART_PICK, client, 0)};
+  mixture m;
+  double total = 0, before = 0;
+  int64_t done = 0;
+  mix(p, client, &m);
   for (int64_t i = 0; i <= n; i++) {
-    gaps += gap(&pick, i);
+    total += gap(&pick);
   }
-  double here = gap(&pick, 0) / gaps;
-  for (int64_t c = 0; c <= last && done < n; c++) {
+  pick.next = 0;
+  double here = gap(&pick) / total;
+  for (int64_t c = 0; c <= m.last && done < n; c++) {
     const int64_t from = p->class_first[c], rows = p->class_first[c + 1] - from;
-    const at_stream s = at_part_stream(p, AT_PART_MIXTURE, client, c);
     const at_stream order = at_part_stream(p, AT_PART_PICK, client, 1 + c);
-    before += rows > 0 ? exp(at_part_log_gamma(&s, p->cfg.alpha) - most) / sum : 0;
+    if (rows == 0) {
+      continue;
+    }
+    before += exp((c < KEPT ? m.log_gamma[c] : class_variate(p, client, c)) - m.most) / m.sum;
     /* Rounding may leave the last uniform above the sum of all parts: it is of the last class. */
-    for (int64_t i = 0; rows > 0 && done < n && (here < before || c == last); i++) {
+    for (int64_t i = 0; done < n && (here < before || c == m.last); i++) {
       row[done++] = p->by_class[from + (int64_t)at_rng_permute(&order, (uint64_t)rows, (uint64_t)(i % rows))];
-      here += gap(&pick, done) / gaps;
+      here += gap(&pick) / total;
     }
   }
 }
