@@ -15,7 +15,9 @@ const at_data_kind at_data_kinds[] = {
     {"table", "Tables from R packages, MovieLens with users as clients among them.", at_data_table_run,
      at_data_table_help},
     {"photos", "Patches of photographs; a picture each.", at_data_photos_run, at_data_photos_help},
-    {"files", "Examples in the formats of others: MNIST's IDX, CIFAR, LEAF's JSON, CSV.", at_data_files_run,
+    {"speech", "Synthetic speech: words by espeak-ng's voices as log-mel spectrograms; a voice with an accent each.",
+     at_data_speech_run, at_data_speech_help},
+    {"files", "Examples in the formats of others: MNIST's IDX, CIFAR, LEAF's JSON, CSV, WAV.", at_data_files_run,
      at_data_files_help},
     {NULL, NULL, NULL, NULL},
 };

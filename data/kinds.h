@@ -33,6 +33,8 @@ at_err at_data_digits_run(const at_data_args *args);
 at_err at_data_digits_help(FILE *out);
 at_err at_data_photos_run(const at_data_args *args);
 at_err at_data_photos_help(FILE *out);
+at_err at_data_speech_run(const at_data_args *args);
+at_err at_data_speech_help(FILE *out);
 at_err at_data_files_run(const at_data_args *args);
 at_err at_data_files_help(FILE *out);
 

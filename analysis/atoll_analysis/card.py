@@ -17,6 +17,7 @@ SPLITS = [("training", "examples"), ("validation", "validation"), ("test", "test
 MOST_ROWS = 40  # clients shown one by one
 MOST_TOKENS = 4 << 20  # read of each client, for its statistics
 SAMPLE_BYTES = 420
+TOLD = ["synthetic", "synthesiser", "sample_rate_hz", "clip_s", "window", "hop_s", "bands", "scale"]  # attributes of a set
 
 
 class DataSet:
@@ -198,6 +199,12 @@ def samples(d):
     return page.section("Samples", "".join(parts), "From the middle of each client's training text; ■ ends a document.")
 
 
+def made_how(f):
+    """What a set of sounds says of its making, as a table."""
+    told = [[name.replace("_", " "), text_of(f.attrs[name])] for name in TOLD if name in f.attrs]
+    return page.table(["property", "value"], told, left=2) if told else ""
+
+
 def build(path):
     """The page as text."""
     with open_h5(path) as f:
@@ -219,7 +226,7 @@ def build(path):
         body = page.tiles(pairs)
         body += page.section("Clients", client_table(d))
         body += page.section("Contents", contents(d)) + samples(d)
-        body += page.section("Fields", page.table(["field", "type", "shape", "what it is"], fields, left=4))
+        body += page.section("Fields", page.table(["field", "type", "shape", "what it is"], fields, left=4) + made_how(f))
         entries = read_provenance(f)
         config = entries.pop("config", "")
         if entries:

@@ -60,9 +60,9 @@ def strip(d, client, name, target):
     labels = d.f[f"examples/{client}/{target}"][()].ravel() if target in d.fields else np.zeros(item.shape[0])
     first = np.unique(labels, return_index=True)[1]
     rows = first if len(first) >= 8 else np.arange(item.shape[0])
-    rows = rows[np.linspace(0, len(rows) - 1, min(MOST_PICTURES, len(rows))).astype(int)]
-    height, width = item.shape[1:3]
-    rows = rows[:max(1, STRIP_PIXELS // max(width, 38))]
+    width = item.shape[1 if name == "spectrogram" else 2]
+    most = min(MOST_PICTURES, max(1, STRIP_PIXELS // max(width, 38)))
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     x = as_bytes(np.stack([item[int(r)] for r in rows]), ink=name == "pixels")
     if name == "spectrogram":  # [time][band]: time to the right, low tones below
         x = x.transpose(0, 2, 1)[:, ::-1]

@@ -207,6 +207,9 @@ static at_err store_head(at_build *b, const at_set_head *h) {
   if (h->items > 0) {
     AT_TRY(at_h5_set_attr_i64(f, "/", "items", h->items));
   }
+  for (const at_set_attr *a = h->attr; a != NULL && a->name != NULL; a++) {
+    AT_TRY(at_h5_set_attr_text(f, "/", a->name, a->value));
+  }
   if (h->class_names != NULL && h->classes > 0) {
     AT_TRY(at_h5_write_text(f, "/class_names", h->classes, h->class_names, "1", "What the classes are, by label."));
   }

@@ -26,6 +26,11 @@ at_err at_data_help(FILE *out, const at_opt_table *table, void *cfg);
 /* Provenance and resolved configuration into rank 0's file (nothing where args->isa is NULL).  Collective. */
 at_err at_data_provenance(const at_data_args *args, const at_opts *opts, at_h5 *file);
 
+/* An attribute of the root. */
+typedef struct at_set_attr {
+  const char *name, *value;
+} at_set_attr;
+
 /* What a set is, for its root. */
 typedef struct at_set_head {
   const char *description; /* one sentence */
@@ -33,6 +38,7 @@ typedef struct at_set_head {
   int64_t classes;                /* 0: regression */
   const char *const *class_names; /* [classes] or NULL */
   int64_t items;                  /* attribute: inputs are numbers of so many different things; 0: they are not */
+  const at_set_attr *attr;        /* further attributes, up to a NULL name; NULL: none */
   const char *dir;                /* folder of packages, for its manifest.tsv; "" or NULL: none */
 } at_set_head;
 

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "data/examples/build.h"
-
 const at_file_format at_file_formats[] = {
     {"idx", "MNIST's files, IMAGES,LABELS in pairs, gzipped or not; one client, for a partitioner to divide.",
      at_idx_open, at_images_make, at_images_close},
@@ -15,10 +13,12 @@ const at_file_format at_file_formats[] = {
     {"leaf", "LEAF's JSON files; users are clients.", at_leaf_open, at_leaf_make, at_leaf_close},
     {"csv", "A table; label names the column to predict (the last), client the one of clients (none).", at_csv_open,
      at_csv_make, at_csv_close},
+    {"wav", "Folders of spoken words, SPEAKER/WORD.wav, as log-mel spectrograms; speakers are clients.", at_wav_open,
+     at_wav_make, at_wav_close},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static const char *const format_names[] = {"idx", "cifar10", "cifar100", "leaf", "csv", NULL};
+static const char *const format_names[] = {"idx", "cifar10", "cifar100", "leaf", "csv", "wav", NULL};
 
 static const at_opt option_rows[] = {
     AT_OPT_ENUM(at_files_cfg, format, "format", NULL, format_names, "What the files are; see below."),
@@ -31,6 +31,9 @@ static const at_opt option_rows[] = {
     AT_OPT_INT(at_files_cfg, seed, "seed", "1", 0, 9007199254740992.0, "", "Decides which examples go where."),
     AT_OPT_STR(at_files_cfg, label, "label", "", "csv: the column to be predicted."),
     AT_OPT_STR(at_files_cfg, client, "client", "", "csv: the column whose values are clients."),
+    AT_OPT_LIST(at_files_cfg, words, "words", "",
+                "wav: classes in their order, as of 'atoll data speech'; none: all words there are."),
+    AT_OPT_LIST(at_files_cfg, folders, "folders", "", "wav: only files that lie in folders of these names; none: all."),
     AT_OPT_STR(at_files_cfg, description, "description", "", "A sentence about the set, for its card."),
 };
 static const at_opt_table option_table = AT_OPT_TABLE("Data set from files", option_rows);
@@ -59,7 +62,8 @@ static at_err build(const at_data_args *args, const at_opts *opts, at_file_set *
                             .input = set->field[0].name,
                             .target = set->field[1].name,
                             .classes = set->classes,
-                            .class_names = set->class_names};
+                            .class_names = set->class_names,
+                            .attr = set->attr};
   const at_build_spec spec = {.noun = "client",
                               .field = set->field,
                               .n_fields = 2,

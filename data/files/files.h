@@ -5,14 +5,14 @@
 #ifndef AT_DATA_FILES_FILES_H
 #define AT_DATA_FILES_FILES_H
 
-#include "data/examples/block.h"
+#include "data/examples/build.h"
 #include "data/examples/split.h"
 #include "data/kinds.h"
 #include "src/base/options.h"
 
 typedef struct at_files_cfg {
   int format;
-  at_strlist path, test;
+  at_strlist path, test, words, folders;
   char *label, *client, *description;
   double validation, test_fraction;
   int64_t seed;
@@ -25,6 +25,7 @@ typedef struct at_file_set {
   at_field field[2]; /* input and target */
   int64_t n_units, classes;
   const char *const *class_names; /* [classes] or NULL; of the set */
+  const at_set_attr *attr;        /* of the root, or NULL; static */
   void *data;                     /* the format's own */
 } at_file_set;
 
@@ -45,10 +46,13 @@ at_err at_cifar10_open(at_file_set *set);
 at_err at_cifar100_open(at_file_set *set);
 at_err at_leaf_open(at_file_set *set);
 at_err at_csv_open(at_file_set *set);
+at_err at_wav_open(at_file_set *set);
 at_err at_leaf_make(void *set, int64_t unit, at_block *out);
 at_err at_csv_make(void *set, int64_t unit, at_block *out);
+at_err at_wav_make(void *set, int64_t unit, at_block *out);
 void at_leaf_close(at_file_set *set);
 void at_csv_close(at_file_set *set);
+void at_wav_close(at_file_set *set);
 
 /* What IDX and CIFAR share: all images in one client, as bytes. */
 typedef struct at_image_file {
