@@ -21,7 +21,7 @@ at_err at_photon_metrics_create(at_photon *p, const char *path) {
     return AT_OK;
   }
   int column;
-  AT_TRY(at_metrics_create(&p->metrics, path, p->prov));
+  AT_TRY(at_metrics_create(&p->metrics, path, p->prov, p->run != NULL ? at_run_publisher(p->run) : NULL));
   for (int i = 0; i < AT_PHOTON_FIGURE_COUNT; i++) {
     AT_TRY(at_metrics_add(p->metrics, figure[i].name, figure[i].unit, figure[i].text, 1, NULL, figure[i].is_volatile,
                           &column));

@@ -92,7 +92,7 @@ typedef struct at_photon_stage {
   X(train_seconds, "s", "local training, rank 0", 1)                                                                \
   X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                   \
   X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                     \
-  X(checkpoint_seconds, "s", "writing the previous checkpoint, rank 0", 1)                                          \
+  X(checkpoint_seconds, "s", "stopped for the previous checkpoint, rank 0", 1)                                      \
   X(round_seconds, "s", "the whole round, rank 0", 1)                                                               \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {
@@ -191,8 +191,9 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_p
 at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
 void at_photon_destroy(at_photon *p);
 
-/* state.c: checkpoints.  Collective. */
+/* state.c: checkpoints.  Collective.  The file may follow in the background: at_run_settle. */
 at_err at_photon_save(at_photon *p);
+int64_t at_photon_kept_bytes(at_photon *p); /* what that keeps in rank 0's memory; not collective */
 at_err at_photon_restore(at_photon *p);
 /* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */
 at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes);

@@ -227,11 +227,11 @@ static at_err warm_up(at_photon *p) {
 }
 
 /* What MPI, MPI-IO and HDF5 take once they are used, as seen with Open MPI 4.1 and HDF5 1.10: something whatever the model,
- * and half of the most that at_comm_allreduce gives to MPI at once. */
+ * half of the most that at_comm_allreduce gives to MPI at once, and a small checkpoint that is kept. */
 static at_err count_libraries(at_photon *p) {
   const int64_t always = INT64_C(3584) << 10, most = INT64_C(4) << 20;
   int64_t half = p->size > 1 && !p->method->own_model ? at_photon_sum_bytes(p) / 2 : 0;
-  p->planned_bytes += (size_t)(always + (half < most ? half : most));
+  p->planned_bytes += (size_t)(always + (half < most ? half : most) + (p->rank == 0 ? at_photon_kept_bytes(p) : 0));
   return AT_OK;
 }
 

@@ -85,10 +85,16 @@ at_err at_photon_save(at_photon *p) {
   double start = at_clock_now_s();
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_CHECKPOINT);
   at_err err =
-      at_ckpt_write(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+      at_ckpt_begin(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
   at_comm_set_phase(p->s->world, before);
   p->fig.checkpoint_seconds = at_clock_now_s() - start;
   return err;
+}
+
+int64_t at_photon_kept_bytes(at_photon *p) {
+  item_list l;
+  list_items(&l, p);
+  return at_ckpt_kept_bytes(l.n, l.item);
 }
 
 at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes) {

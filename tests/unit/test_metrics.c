@@ -76,7 +76,7 @@ typedef struct columns {
 
 static at_metrics *new_metrics(const char *path, columns *c) {
   at_metrics *m = NULL;
-  assert_ok(at_metrics_create(&m, path, NULL));
+  assert_ok(at_metrics_create(&m, path, NULL, NULL));
   assert_ok(at_metrics_add(m, "loss", "nats/byte", "validation loss", 1, NULL, false, &c->loss));
   assert_ok(at_metrics_add(m, "silo/loss", "nats/byte", "training loss of a silo", 3, "silo", false, &c->silo));
   assert_ok(at_metrics_add(m, "time/round", "s", "wall time", 1, NULL, true, &c->seconds));
@@ -140,13 +140,13 @@ static void columns_may_change(void **state) {
   write_rounds(at("m.h5"), 5, 1);
   at_metrics *m = NULL;
   int loss = 0, fresh = 0, silo = 0;
-  assert_ok(at_metrics_create(&m, at("m.h5"), NULL));
+  assert_ok(at_metrics_create(&m, at("m.h5"), NULL, NULL));
   assert_ok(at_metrics_add(m, "loss", "1", "", 1, NULL, false, &loss));
   assert_ok(at_metrics_add(m, "fresh", "1", "", 2, NULL, false, &fresh));
   assert_ok(at_metrics_load(m, 100));
   assert_true(at_metrics_rows(m) == 5 && isnan(at_metrics_get(m, fresh, 4)[1]));
   at_metrics_destroy(m);
-  assert_ok(at_metrics_create(&m, at("m.h5"), NULL));
+  assert_ok(at_metrics_create(&m, at("m.h5"), NULL, NULL));
   assert_ok(at_metrics_add(m, "silo/loss", "1", "", 4, "silo", false, &silo));
   assert_fails(AT_ERR_STATE, "is f64[5,3] where f64[5,4]", at_metrics_load(m, 100));
   at_metrics_destroy(m);
