@@ -11,7 +11,7 @@
   }
 UNARY_CASE(neg)
 UNARY_CASE(exp)
-UNARY_CASE(log)
+UNARY_CASE(ln)
 UNARY_CASE(sqrt)
 UNARY_CASE(tanh)
 UNARY_CASE(sigmoid)
@@ -119,7 +119,7 @@ static at_val build_cross_entropy(at_graph *g) {
 static const grad_case basic_cases[] = {
     {"neg", build_neg, FILL_NORMAL},
     {"exp", build_exp, FILL_NORMAL},
-    {"log", build_log, FILL_POSITIVE},
+    {"log", build_ln, FILL_POSITIVE},
     {"sqrt", build_sqrt, FILL_POSITIVE},
     {"tanh", build_tanh, FILL_NORMAL},
     {"sigmoid", build_sigmoid, FILL_NORMAL},
