@@ -27,7 +27,7 @@ def provenance(f, **entries):
         g.attrs[key] = np.bytes_(value)
 
 
-def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=None, seconds=1.5):
+def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=None, seconds=1.5, named=True):
     """A run whose final losses are `loss` bits/byte; complete if it did all of its rounds (`of`, default `rounds`)."""
     of = of or rounds
     os.makedirs(os.path.join(folder, "checkpoints"))
@@ -41,6 +41,8 @@ def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=
     with h5py.File(os.path.join(folder, "metrics.h5"), "w") as f:
         put(f, "round", r, "1", "round")
         put(f, "axis/silo", np.arange(2), "1", "number, from 0")
+        if named:
+            f.create_dataset("axis/silo_name", data=np.array(SILOS, dtype="S"))
         put(f, "val_bits_per_byte", curve, "bits/byte", "validation loss, mean over silos", ["round"])
         put(f, "val_nats", curve * np.log(2), "nats/token", "validation loss, mean over silos", ["round"])
         put(f, "val_bits_per_byte_silo", np.stack([curve - .1, curve + .1], 1), "bits/byte", "by silo", ["round", "silo"])

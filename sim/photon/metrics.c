@@ -27,6 +27,11 @@ at_err at_photon_metrics_create(at_photon *p, const char *path) {
                           &column));
   }
   int n = (int)p->corpus->n_silos;
+  const char *names[n];
+  for (int s = 0; s < n; s++) {
+    names[s] = p->corpus->silo[s].name;
+  }
+  AT_TRY(at_metrics_name_axis(p->metrics, "silo", n, names));
   AT_TRY(
       at_metrics_add(p->metrics, "val_nats_silo", "nats/token", "validation loss by silo", n, "silo", false, &column));
   return at_metrics_add(p->metrics, "val_bits_per_byte_silo", "bits/byte", "validation loss by silo", n, "silo", false,

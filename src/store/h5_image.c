@@ -56,7 +56,9 @@ at_err at_h5_get_image(at_h5 *f, void **image, int64_t *room, int64_t *bytes) {
   if (f->failed) {
     return AT_FAIL(AT_ERR_HDF5, "%s: not kept, because making it failed before", f->path);
   }
-  ssize_t n = H5Fflush(f->id, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(f->id, NULL, 0);
+  /* Only the second time does HDF5 give back what the first has left free at the end. */
+  bool flushed = H5Fflush(f->id, H5F_SCOPE_GLOBAL) >= 0 && H5Fflush(f->id, H5F_SCOPE_GLOBAL) >= 0;
+  ssize_t n = flushed ? H5Fget_file_image(f->id, NULL, 0) : -1;
   if (n < 0) {
     return AT_H5_FAIL("%s: cannot be completed", f->path);
   }

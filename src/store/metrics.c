@@ -23,11 +23,20 @@ typedef struct column {
   at_h5_kept kept;
 } column;
 
+/* Names along an axis. */
+typedef struct axis_names {
+  char *path; /* "/axis/silo_name" */
+  int n;
+  char **names; /* [n] */
+} axis_names;
+
 struct at_metrics {
   char *path;
   const at_provenance *prov;
   int n;
   column *columns;
+  int n_named;
+  axis_names *named;
   int64_t rows, room;
   int64_t *rounds;         /* [room] */
   at_publisher *publisher; /* borrowed */
@@ -64,6 +73,14 @@ static void column_free(column *c) {
   at_free(c->values);
 }
 
+static void names_free(axis_names *a) {
+  for (int i = 0; a->names != NULL && i < a->n; i++) {
+    at_free(a->names[i]);
+  }
+  at_free(a->names);
+  at_free(a->path);
+}
+
 void at_metrics_destroy(at_metrics *m) {
   if (m == NULL) {
     return;
@@ -72,6 +89,10 @@ void at_metrics_destroy(at_metrics *m) {
   for (int i = 0; i < m->n; i++) {
     column_free(&m->columns[i]);
   }
+  for (int i = 0; i < m->n_named; i++) {
+    names_free(&m->named[i]);
+  }
+  at_free(m->named);
   at_h5_discard(m->file);
   at_free(m->image);
   at_free(m->columns);
@@ -136,6 +157,29 @@ at_err at_metrics_add(at_metrics *m, const char *name, const char *units, const 
   }
   m->columns[m->n] = c;
   *handle = m->n++;
+  return AT_OK;
+}
+
+static at_err names_fill(axis_names *a, const char *axis, const char *const *names) {
+  AT_TRY(at_fs_path(&a->path, "/axis/%s_name", axis));
+  AT_TRY(at_alloc(&a->names, (size_t)a->n, sizeof *a->names, "names of an axis"));
+  for (int i = 0; i < a->n; i++) {
+    AT_TRY(at_strdup(&a->names[i], names[i]));
+  }
+  return AT_OK;
+}
+
+at_err at_metrics_name_axis(at_metrics *m, const char *axis, int n, const char *const *names) {
+  axis_names a = {.n = n};
+  at_err err = names_fill(&a, axis, names);
+  if (err == AT_OK) {
+    err = at_realloc(&m->named, (size_t)m->n_named + 1, sizeof *m->named, "names of an axis");
+  }
+  if (err != AT_OK) {
+    names_free(&a);
+    return err;
+  }
+  m->named[m->n_named++] = a;
   return AT_OK;
 }
 
@@ -246,6 +290,14 @@ static at_err make_columns(at_metrics *m) {
   return AT_OK;
 }
 
+static at_err write_names(const at_metrics *m) {
+  for (int i = 0; i < m->n_named; i++) {
+    const axis_names *a = &m->named[i];
+    AT_TRY(at_h5_write_text(m->file, a->path, a->n, (const char *const *)a->names, "1", "name"));
+  }
+  return AT_OK;
+}
+
 /* The rows that the file does not have yet. */
 static at_err append_rows(at_metrics *m) {
   at_h5_desc round = round_desc(m->rows);
@@ -266,6 +318,7 @@ static at_err write_file(at_metrics *m) {
   if (m->file == NULL) {
     AT_TRY(at_h5_create_in_memory(&m->file, m->path, "metrics"));
     AT_TRY(at_h5_wrote(m->file, make_columns(m)));
+    AT_TRY(at_h5_wrote(m->file, write_names(m)));
   }
   AT_TRY(at_h5_wrote(m->file, append_rows(m)));
   int64_t bytes = 0;

@@ -28,6 +28,9 @@ void at_metrics_destroy(at_metrics *m); /* does not write, waits for the publish
 at_err at_metrics_add(at_metrics *m, const char *name, const char *units, const char *description, int width,
                       const char *axis, bool is_volatile, int *column);
 
+/* Names of the places along an axis, stored beside its numbers as /axis/<axis>_name; before the first flush.  Copied. */
+at_err at_metrics_name_axis(at_metrics *m, const char *axis, int n, const char *const *names);
+
 /* Values of the row in the making; what is not set is NaN. */
 void at_metrics_set(at_metrics *m, int column, double value);             /* width 1 */
 void at_metrics_set_all(at_metrics *m, int column, const double *values); /* values[width] */
