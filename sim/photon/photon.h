@@ -92,7 +92,7 @@ typedef struct at_photon_stage {
   X(train_seconds, "s", "local training, rank 0", 1)                                                                \
   X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                   \
   X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                     \
-  X(checkpoint_seconds, "s", "stopped for the previous checkpoint, rank 0", 1)                                      \
+  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                            \
   X(round_seconds, "s", "the whole round, rank 0", 1)                                                               \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {

@@ -2,7 +2,6 @@
 /* The state of a run as a list of checkpoint items: one list writes and reads. */
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
-#include "src/base/clock.h"
 
 enum { MAX_ITEMS = 16 };
 
@@ -82,12 +81,10 @@ static void list_items(item_list *l, at_photon *p) {
 at_err at_photon_save(at_photon *p) {
   item_list l;
   list_items(&l, p);
-  double start = at_clock_now_s();
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_CHECKPOINT);
   at_err err =
       at_ckpt_begin(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
   at_comm_set_phase(p->s->world, before);
-  p->fig.checkpoint_seconds = at_clock_now_s() - start;
   return err;
 }
 
