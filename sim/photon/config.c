@@ -140,6 +140,7 @@ static at_err resolve(at_opts *set, void *cfg) {
   if (c->warmup < 0) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
+  AT_TRY(at_photon_settle_exchange(set, c));
   if (c->clients > 0 && c->per_round > c->clients) {
     return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
   }
@@ -185,7 +186,7 @@ const at_system at_photon_system = {
     .name = "photon",
     .summary = "Federated pre-training of a decoder-only language model across silos.",
     .cfg_bytes = sizeof(at_photon_cfg),
-    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &eval_table},
+    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &at_photon_exchange_table, &eval_table},
     .resolve = resolve,
     .run = at_photon_run,
     .list = list_methods,

@@ -8,6 +8,7 @@
 #include "sim/session.h"
 #include "sim/verify.h"
 #include "src/comm/exact.h"
+#include "src/fed/channel.h"
 #include "src/fed/client.h"
 #include "src/fed/evaluate.h"
 #include "src/fed/outer.h"
@@ -42,6 +43,7 @@ typedef struct at_photon_cfg {
   /* evaluation */
   int64_t eval_every, eval_windows, eval_batch;
   int64_t grid_bits;
+  at_reduce_cfg exchange; /* reduce = codec */
 } at_photon_cfg;
 
 /* Facts about each client, kept by the server and the same on all ranks: rows of [clients][AT_FACT_COUNT]. */
@@ -86,7 +88,12 @@ typedef struct at_photon_stage {
   X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                    \
   X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                    \
   X(clip_fraction, "1", "share of clipped steps", 0)                                                                \
-  X(payload_bytes, "bytes", "sent by one client in the round for the model, as a ring over the round's clients", 0) \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", 0) \
+  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0) \
+  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                 \
+  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                        \
+  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                \
+  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                         \
   X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                        \
   X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                    \
   X(train_seconds, "s", "local training, rank 0", 1)                                                                \
@@ -147,6 +154,10 @@ struct at_photon {
   float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
   int64_t *facts; /* [clients][AT_FACT_COUNT] */
   at_exact *exact;
+  at_channel_cfg channel_cfg;  /* of reduce = codec or secure, resolved */
+  at_channel *channel, *plain; /* of updates or gradients; of moments that are averaged.  NULL where not used */
+  at_matrix *matrices;         /* [tensors] */
+  int64_t shared_elements;     /* what all ranks keep of the channel */
   /* rows of the clients this rank owns */
   int64_t n_own, *own;
   float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
@@ -182,10 +193,26 @@ at_err at_photon_play_round(at_photon *p);
 at_err at_photon_plan(at_session *s, at_opts *set, const void *cfg, int ranks, at_plan *out);
 at_err at_photon_replay(at_session *s, at_opts *set, const void *cfg, const at_replay *what);
 
+/* config_exchange.c: settle the keys of `reduce` and `exchange`.  Rank 0. */
+extern const at_opt_table at_photon_exchange_table;
+at_err at_photon_settle_exchange(at_opts *set, at_photon_cfg *c);
+
+/* exchange.c: channels of a run (src/fed/channel.h) */
+/* Their configuration for the model at hand.  Not collective. */
+at_err at_photon_size_exchange(at_photon *p);
+bool at_photon_has_channel(const at_photon *p);
+/* Bytes for own clients, and besides. */
+double at_photon_exchange_bytes(const at_photon *p, double *own);
+at_err at_photon_open_exchange(at_photon *p); /* collective */
+void at_photon_close_exchange(at_photon *p);  /* collective */
+/* Traffic and residuals of the round into its figures.  Collective. */
+at_err at_photon_count_exchange(at_photon *p);
+
 /* setup.c */
 /* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
 bool at_photon_has_global_moments(const at_photon *p);
-at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
+/* cfg: what depends on the model is settled in it; borrowed. */
+at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_cfg *cfg, bool resume);
 /* What rank 0 of `ranks` would set up, without its folder, its model-sized vectors (they may not be touched) and its start
  * values: for the sizes.  Not collective. */
 at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
@@ -205,10 +232,12 @@ at_err at_photon_round_synchronous(at_photon *p);
 /* round.c: what the rounds share */
 /* The clients of this round into p->sampled, and stages for those that this rank plays. */
 at_err at_photon_open_round(at_photon *p);
-/* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
+/* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i; weights add up to one.
+ * Collective. */
+typedef enum at_photon_part { AT_PHOTON_UPDATE, AT_PHOTON_M, AT_PHOTON_V, AT_PHOTON_PARTS } at_photon_part;
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
-at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
-/* What such a sum moves: bytes of one vector. */
+at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight, float *out);
+/* What such a sum moves, where no channel does: bytes of one vector. */
 int64_t at_photon_sum_bytes(const at_photon *p);
 /* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);

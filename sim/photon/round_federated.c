@@ -141,14 +141,15 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
   for (int64_t i = 0; i < p->n_stage; i++) {
     weight[i] = p->stage[i].report.steps / total; /* samples of the client over samples of the round */
   }
-  AT_TRY_TO(err, done, at_photon_sum(p, pick_update, weight, p->delta));
+  AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_UPDATE, pick_update, weight, p->delta));
   if (p->cfg->moments == AT_MOMENTS_AVERAGE) {
-    AT_TRY_TO(err, done, at_photon_sum(p, pick_m, weight, p->global_m));
-    AT_TRY_TO(err, done, at_photon_sum(p, pick_v, weight, p->global_v));
+    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_M, pick_m, weight, p->global_m));
+    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_V, pick_v, weight, p->global_v));
     p->count.moment_age += p->cfg->steps;
   }
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
   AT_TRY_TO(err, done, client_agreement(p, n, reports));
+  AT_TRY_TO(err, done, at_photon_count_exchange(p));
   at_outer outer = at_photon_outer(p->cfg);
   p->fig.step_norm = at_outer_step(&outer, p->count.round + 1 - p->count.failed_rounds, p->n, p->delta, p->theta,
                                    p->outer_m, p->outer_v);

@@ -4,7 +4,7 @@
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 
-enum { MAX_ITEMS = 16 };
+enum { MAX_ITEMS = 24 };
 
 typedef struct item_list {
   at_photon *p;
@@ -46,6 +46,35 @@ static void add_rows(item_list *l, const char *path, float *data, const char *de
                                    .ids = l->p->own};
 }
 
+/* What the channel keeps, whose places are unknown in a plan. */
+static void add_channel(item_list *l) {
+  static const char *const path[2] = {"/exchange/client", "/exchange/client_momentum"};
+  static const char *const text[2] = {"What was left out of each client's updates (dgc: its sum).",
+                                      "Momentum of each client inside dgc."};
+  at_photon *p = l->p;
+  at_channel *c = p->channel;
+  for (int v = 0; v < at_channel_vectors(&p->channel_cfg); v++) {
+    add_rows(l, path[v], NULL, text[v]);
+    l->item[l->n - 1].rows = c != NULL ? at_channel_rows(c, v) : NULL;
+  }
+  if (at_channel_vectors(&p->channel_cfg) > 0) {
+    add_rows(l, "/exchange/client_round", NULL, "Round, or step, of the reduction that each client last took part in; -1: none.");
+    at_ckpt_item *it = &l->item[l->n - 1];
+    it->desc.type = AT_H5_I64;
+    it->desc.dims[1] = 1;
+    it->data = c != NULL ? at_channel_rounds(c) : NULL;
+  }
+  if (p->channel_cfg.reduce.server_feedback) {
+    add_vector(l, "/exchange/server", c != NULL ? at_channel_server(c) : NULL, "What was left out of the means.");
+  }
+  if (p->shared_elements > 0) {
+    int64_t count = 0;
+    add_vector(l, "/exchange/factor", c != NULL ? at_channel_shared(c, &count) : NULL, "Right factor Q of powersgd.");
+    l->item[l->n - 1].desc.dims[0] = p->shared_elements;
+    l->item[l->n - 1].layout = NULL;
+  }
+}
+
 static void list_items(item_list *l, at_photon *p) {
   at_outer outer = at_photon_outer(p->cfg);
   l->p = p;
@@ -77,6 +106,9 @@ static void list_items(item_list *l, at_photon *p) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
   }
+  if (at_photon_has_channel(p)) {
+    add_channel(l);
+  }
 }
 
 at_err at_photon_save(at_photon *p) {
@@ -84,8 +116,10 @@ at_err at_photon_save(at_photon *p) {
   list_items(&l, p);
   double start = at_clock_now_s();
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_CHECKPOINT);
-  at_err err =
-      at_ckpt_write(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+  at_err err = p->channel != NULL ? at_channel_gather(p->channel) : AT_OK;
+  if (err == AT_OK) {
+    err = at_ckpt_write(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+  }
   at_comm_set_phase(p->s->world, before);
   p->fig.checkpoint_seconds = at_clock_now_s() - start;
   return err;
@@ -141,6 +175,9 @@ at_err at_photon_restore(at_photon *p) {
   list_items(&l, p);
   AT_TRY(at_ckpt_load(p->run, p->s->world, p->s->log, -1, l.n, l.item, &loaded));
   AT_TRY(check_identity(p, &now));
+  if (p->channel != NULL) {
+    at_channel_settle(p->channel);
+  }
   if (p->metrics != NULL) {
     err = at_metrics_load(p->metrics, loaded);
   }
