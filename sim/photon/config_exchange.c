@@ -47,16 +47,17 @@ static at_err settle_way(at_opts *set, at_photon_cfg *c) {
     return at_opts_set_from(set, "reduce=codec", "derived from other keys");
   }
   if (c->run.reduce == AT_REDUCE_SECURE) {
-    return at_opts_reject(set, key, "reduce = secure masks integers on a grid that all share: codes with scales or "
-                                    "positions of their own cannot be masked; take reduce=codec, or leave it out");
+    return at_opts_reject(set, key,
+                          "reduce = secure masks integers on a grid that all share: codes with scales or "
+                          "positions of their own cannot be masked; take reduce=codec, or leave it out");
   }
   return at_opts_reject(set, key, "it has a meaning for reduce = codec only");
 }
 
 /* Keys that were not given follow from those that were. */
 static void derive(const at_opts *set, at_reduce_cfg *r) {
-  bool is_twophase = r->algorithm == AT_ALGORITHM_twophase || r->algorithm == AT_ALGORITHM_star ||
-                     r->algorithm == AT_ALGORITHM_auto;
+  bool is_twophase =
+      r->algorithm == AT_ALGORITHM_twophase || r->algorithm == AT_ALGORITHM_star || r->algorithm == AT_ALGORITHM_auto;
   if (!at_opts_is_given(set, "exchange.down.codec") && !is_changed(set, "exchange.down.") && is_twophase &&
       !is_for_clients_only(r->up.kind)) {
     r->down = r->up;

@@ -60,9 +60,8 @@ double at_photon_exchange_bytes(const at_photon *p, double *own) {
   *own = (double)p->n_own * at_channel_client_bytes(&p->channel_cfg, p->n);
   if (has_plain(p)) {
     at_channel_cfg plain = plain_cfg(p);
-    bytes += at_channel_resolve(&plain, p->n) == AT_OK
-                 ? at_channel_fixed_bytes(&plain, p->n, p->stage_cap, p->size)
-                 : 0;
+    bytes +=
+        at_channel_resolve(&plain, p->n) == AT_OK ? at_channel_fixed_bytes(&plain, p->n, p->stage_cap, p->size) : 0;
   }
   return bytes;
 }

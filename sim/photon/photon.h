@@ -59,7 +59,7 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
-  int64_t isa, threads, config_hash, data_checksum; /* identity: checked on resume */
+  int64_t isa, threads, config_hash, data_checksum, layout; /* identity: checked on resume */
 } at_photon_counters;
 enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 
@@ -72,35 +72,36 @@ typedef struct at_photon_stage {
 } at_photon_stage;
 
 /* What a round amounts to; NaN where it does not apply. */
-#define AT_PHOTON_FIGURES(X)                                                                                        \
-  X(clients, "clients", "clients with a valid result", 0)                                                           \
-  X(failures, "clients", "clients without a valid result", 0)                                                       \
-  X(steps, "steps", "global steps so far", 0)                                                                       \
-  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                              \
-  X(lr, "1", "learning rate of the round's last step", 0)                                                           \
-  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                       \
-  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                  \
-  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                          \
-  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                  \
-  X(step_norm, "1", "norm of the change of the global model", 0)                                                    \
-  X(theta_norm, "1", "norm of the global model", 0)                                                                 \
-  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                              \
-  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                    \
-  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                    \
-  X(clip_fraction, "1", "share of clipped steps", 0)                                                                \
-  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", 0) \
-  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0) \
-  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                 \
-  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                        \
-  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                \
-  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                         \
-  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                        \
-  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                    \
-  X(train_seconds, "s", "local training, rank 0", 1)                                                                \
-  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                   \
-  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                     \
-  X(checkpoint_seconds, "s", "writing the previous checkpoint, rank 0", 1)                                          \
-  X(round_seconds, "s", "the whole round, rank 0", 1)                                                               \
+#define AT_PHOTON_FIGURES(X)                                                                                           \
+  X(clients, "clients", "clients with a valid result", 0)                                                              \
+  X(failures, "clients", "clients without a valid result", 0)                                                          \
+  X(steps, "steps", "global steps so far", 0)                                                                          \
+  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
+  X(lr, "1", "learning rate of the round's last step", 0)                                                              \
+  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                          \
+  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                     \
+  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                             \
+  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                     \
+  X(step_norm, "1", "norm of the change of the global model", 0)                                                       \
+  X(theta_norm, "1", "norm of the global model", 0)                                                                    \
+  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                 \
+  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                       \
+  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                       \
+  X(clip_fraction, "1", "share of clipped steps", 0)                                                                   \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
+    0)                                                                                                                 \
+  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0)  \
+  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                  \
+  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
+  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
+  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                          \
+  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                           \
+  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                       \
+  X(train_seconds, "s", "local training, rank 0", 1)                                                                   \
+  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                      \
+  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                        \
+  X(checkpoint_seconds, "s", "writing the previous checkpoint, rank 0", 1)                                             \
+  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                  \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {
 #define X(name, unit, text, is_volatile) double name;

@@ -203,6 +203,7 @@ static void start_values(at_photon *p, at_opts *set) {
   p->count.threads = p->s->pin.threads;
   p->count.config_hash = (int64_t)at_opts_hash(set);
   p->count.data_checksum = p->corpus->checksum;
+  p->count.layout = p->channel != NULL ? at_channel_layout(p->channel) : 0;
 }
 
 /* RUN/tokenizer.h5, so that text can be made of the run's tokens without its data.  Rank 0. */
@@ -325,8 +326,7 @@ void at_photon_destroy(at_photon *p) {
   }
   void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
                     p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
-                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb,
-                    p->matrices};
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb, p->matrices};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

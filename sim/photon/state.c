@@ -58,7 +58,8 @@ static void add_channel(item_list *l) {
     l->item[l->n - 1].rows = c != NULL ? at_channel_rows(c, v) : NULL;
   }
   if (at_channel_vectors(&p->channel_cfg) > 0) {
-    add_rows(l, "/exchange/client_round", NULL, "Round, or step, of the reduction that each client last took part in; -1: none.");
+    add_rows(l, "/exchange/client_round", NULL,
+             "Round, or step, of the reduction that each client last took part in; -1: none.");
     at_ckpt_item *it = &l->item[l->n - 1];
     it->desc.type = AT_H5_I64;
     it->desc.dims[1] = 1;
@@ -101,7 +102,7 @@ static void list_items(item_list *l, at_photon *p) {
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
               "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
-              "set, threads, configuration hash, data checksum.");
+              "set, threads, configuration hash, data checksum, layout of residuals.");
   if (p->exact != NULL) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
@@ -143,6 +144,13 @@ static at_err check_identity(const at_photon *p, const at_photon_counters *now) 
                    "%s has other contents than the data set that the run began with: put that back, or "
                    "start a new run",
                    p->cfg->run.data);
+  }
+  if (was->layout != now->layout) {
+    return AT_FAIL(
+        AT_ERR_STATE,
+        "the residuals of the checkpoint belong to another layout (%016llx, this run's is %016llx): pieces or "
+        "codecs are cut otherwise by this version; go on with that of the run, or start a new run",
+        (unsigned long long)was->layout, (unsigned long long)now->layout);
   }
   if (was->isa != now->isa) {
     return AT_FAIL(AT_ERR_STATE, "the run began with instruction set %s, this process uses %s: set ATOLL_ISA=%s",

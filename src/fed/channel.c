@@ -72,7 +72,8 @@ double at_channel_fixed_bytes(const at_channel_cfg *cfg, int64_t n, int64_t slot
   case AT_ALGORITHM_tree:
     return copies + floats * (double)slots + 2 * up * (double)slots;
   default: /* frames of own clients, those of others for own pieces, the mean's */
-    return up * (double)slots * (ranks > 1 ? 2 : 1) + down + (r->server_feedback ? floats * (cfg->can_undo ? 2 : 1) : 0);
+    return up * (double)slots * (ranks > 1 ? 2 : 1) + down +
+           (r->server_feedback ? floats * (cfg->can_undo ? 2 : 1) : 0);
   }
 }
 
@@ -106,7 +107,8 @@ static at_err create_engine(at_channel *c, const at_kernels *k, const at_channel
   }
   if (is_low_rank(&c->cfg)) {
     const at_reduce_cfg inner = means_of(r);
-    return at_low_rank_create(&c->low_rank, c->world, k, &r->up, &inner, shape->n_tensors, shape->tensors, shape->slots);
+    return at_low_rank_create(&c->low_rank, c->world, k, &r->up, &inner, shape->n_tensors, shape->tensors,
+                              shape->slots);
   }
   return at_reduce_create(&c->reduce, c->world, k, r, shape->n_tensors, c->offsets, shape->slots);
 }
@@ -162,9 +164,10 @@ static at_err add_secure(at_channel *c, int64_t id, double weight, const float *
     return AT_FAIL(AT_ERR_NONFINITE, "the vector of client %lld is not finite", (long long)id);
   }
   AT_TRY(at_secure_add(c->secure, id, weight, x, &took_part));
-  return took_part ? AT_OK
-                   : AT_FAIL(AT_ERR_OVERFLOW, "the vector of client %lld does not fit the grid of 2^-%d: take fewer bits",
-                             (long long)id, c->cfg.bits);
+  return took_part
+             ? AT_OK
+             : AT_FAIL(AT_ERR_OVERFLOW, "the vector of client %lld does not fit the grid of 2^-%d: take fewer bits",
+                       (long long)id, c->cfg.bits);
 }
 
 void at_channel_add(at_channel *c, int64_t id, double weight, const float *x) {

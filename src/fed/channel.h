@@ -71,7 +71,7 @@ at_err at_channel_norms(at_channel *c, double *client, double *server);
 
 /* ---- state, between rounds ---- */
 void *const *at_channel_rows(const at_channel *c, int v); /* [n_own] pointers to float [n] */
-int64_t *at_channel_rounds(at_channel *c);                /* [n_own]: the round each client last took part in; -1: none */
+int64_t *at_channel_rounds(at_channel *c); /* [n_own]: the round each client last took part in; -1: none */
 /* What the server keeps, [n]; the same on all ranks after at_channel_gather.  NULL if it keeps nothing. */
 float *at_channel_server(const at_channel *c);
 /* What all keep (PowerSGD's Q), [*count]; NULL if nothing. */

@@ -61,8 +61,8 @@ at_err at_channel_create_state(at_channel *c) {
 }
 
 void at_channel_destroy_state(at_channel *c) {
-  void *const owned[] = {(void *)c->open, (void *)c->rows[0], (void *)c->rows[1], c->rounds,     c->piece,
-                         c->was_client[0], c->was_client[1],  c->was_server,      c->was_shared, c->was_round};
+  void *const owned[] = {(void *)c->open,  (void *)c->rows[0], (void *)c->rows[1], c->rounds,     c->piece,
+                         c->was_client[0], c->was_client[1],   c->was_server,      c->was_shared, c->was_round};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
     at_free(owned[i]);
   }
