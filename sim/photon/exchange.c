@@ -96,7 +96,7 @@ at_err at_photon_count_exchange(at_photon *p) {
   at_photon_figures *f = &p->fig;
   at_channel_report r, more = {0};
   if (p->channel == NULL) {
-    f->wire_bytes = f->payload_bytes * (double)p->per_round;
+    f->wire_bytes = f->payload_bytes * f->clients;
     f->bits_per_element = p->cfg->run.reduce == AT_REDUCE_EXACT ? 64 : 32;
     return AT_OK;
   }
@@ -107,6 +107,7 @@ at_err at_photon_count_exchange(at_photon *p) {
     AT_TRY_TO(err, done, at_channel_take_report(p->plain, &more));
   }
   AT_TRY_TO(err, done, at_channel_norms(p->channel, &f->residual_norm, &f->server_residual_norm));
+  p->exchange_algorithm = r.algorithm;
   f->wire_bytes = (double)(r.bytes + more.bytes);
   f->payload_bytes = f->wire_bytes / f->clients;
   f->bits_per_element = 8 * f->wire_bytes / (double)(r.passages + more.passages);

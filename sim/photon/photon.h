@@ -10,6 +10,7 @@
 #include "src/comm/exact.h"
 #include "src/fed/channel.h"
 #include "src/fed/client.h"
+#include "src/fed/conditions.h"
 #include "src/fed/evaluate.h"
 #include "src/fed/outer.h"
 #include "src/store/ckpt.h"
@@ -44,6 +45,8 @@ typedef struct at_photon_cfg {
   int64_t eval_every, eval_windows, eval_batch;
   int64_t grid_bits;
   at_reduce_cfg exchange; /* reduce = codec */
+  at_conditions net;
+  double outlier;
 } at_photon_cfg;
 
 /* Facts about each client, kept by the server and the same on all ranks: rows of [clients][AT_FACT_COUNT]. */
@@ -66,7 +69,8 @@ enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 /* Work of one client in flight; vectors of n parameters. */
 typedef struct at_photon_stage {
   int64_t id, cursor, moment_age;
-  float *w; /* first the parameters, then the update Delta_k = theta - theta_k */
+  bool is_absent; /* vanishes or is late: it is not played */
+  float *w;       /* first the parameters, then the update Delta_k = theta - theta_k */
   float *m, *v;
   at_report report;
 } at_photon_stage;
@@ -75,6 +79,9 @@ typedef struct at_photon_stage {
 #define AT_PHOTON_FIGURES(X)                                                                                           \
   X(clients, "clients", "clients with a valid result", 0)                                                              \
   X(failures, "clients", "clients without a valid result", 0)                                                          \
+  X(dropouts, "clients", "clients that vanished for the round", 0)                                                     \
+  X(late, "clients", "clients that missed the deadline", 0)                                                            \
+  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                      \
   X(steps, "steps", "global steps so far", 0)                                                                          \
   X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
   X(lr, "1", "learning rate of the round's last step", 0)                                                              \
@@ -95,6 +102,9 @@ typedef struct at_photon_stage {
   X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
   X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
   X(saturated, "elements", "clipped by fp16 in the round", 0)                                                          \
+  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                         \
+  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                           \
+  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                  \
   X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                           \
   X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                       \
   X(train_seconds, "s", "local training, rank 0", 1)                                                                   \
@@ -159,6 +169,11 @@ struct at_photon {
   at_channel *channel, *plain; /* of updates or gradients; of moments that are averaged.  NULL where not used */
   at_matrix *matrices;         /* [tensors] */
   int64_t shared_elements;     /* what all ranks keep of the channel */
+  int exchange_algorithm;      /* of the last round */
+  at_virtual_clock clock;
+  at_clock_round clock_round; /* of the round in flight */
+  double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
+  bool *on_time;              /* [per_round] */
   /* rows of the clients this rank owns */
   int64_t n_own, *own;
   float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
@@ -208,6 +223,13 @@ at_err at_photon_open_exchange(at_photon *p); /* collective */
 void at_photon_close_exchange(at_photon *p);  /* collective */
 /* Traffic and residuals of the round into its figures.  Collective. */
 at_err at_photon_count_exchange(at_photon *p);
+
+/* network.c: the virtual clock, and what it does to clients; alike on all ranks, without communication */
+extern const at_opt_table at_photon_network_table;
+void at_photon_start_clock(at_photon *p); /* who of the sampled clients counts */
+/* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together. */
+double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes);
+void at_photon_advance_clock(at_photon *p); /* the round is over, figures are known */
 
 /* setup.c */
 /* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */

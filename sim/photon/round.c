@@ -25,6 +25,7 @@ at_err at_photon_open_round(at_photon *p) {
   at_rng_choose(&draw, p->n_clients, p->per_round, p->sampled);
   p->n_stage = 0;
   clear_figures(&p->fig);
+  at_photon_start_clock(p);
   for (int64_t i = 0; i < p->per_round; i++) {
     /* a client with state is played where that is; the others are dealt in turn */
     int64_t turn = p->own != NULL ? p->sampled[i] : i;
@@ -37,6 +38,7 @@ at_err at_photon_open_round(at_photon *p) {
     st->cursor = fact[AT_FACT_CURSOR];
     st->moment_age = fact[AT_FACT_MOMENT_AGE];
     st->report = (at_report){0};
+    st->is_absent = !p->on_time[i];
   }
   return AT_OK;
 }
@@ -92,7 +94,7 @@ at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, con
   if (p->channel != NULL) {
     return sum_channel(p, part, pick, weight, out);
   }
-  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->per_round);
+  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->fig.clients);
   return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
 }
 

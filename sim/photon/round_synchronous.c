@@ -156,6 +156,9 @@ at_err at_photon_round_synchronous(at_photon *p) {
   p->fig.train_seconds = at_clock_now_s() - start;
   if (err == AT_OK) {
     err = finish_round(p);
+    if (err == AT_OK) {
+      at_photon_advance_clock(p);
+    }
   } else {
     remember(p, true);
   }

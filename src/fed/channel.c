@@ -224,6 +224,7 @@ at_err at_channel_finish(at_channel *c, float *out) {
   c->sum.saturated += r.saturated;
   c->sum.passages += passages(c, r.clients);
   c->sum.dropped += r.dropped;
+  c->sum.algorithm = r.algorithm;
   return r.clients > 0 ? AT_OK : AT_FAIL(AT_ERR_NONFINITE, "no client's vector is finite");
 }
 

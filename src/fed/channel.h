@@ -63,6 +63,7 @@ typedef struct at_channel_report {
   int64_t passages;  /* elements that an all-reduce of floats by a ring would have sent */
   int64_t saturated; /* elements that fp16 clipped */
   int64_t dropped;   /* vectors left out as not finite */
+  int algorithm;     /* at_algorithm that ran last; auto: a plain ring */
   int64_t reveals;   /* secure: seeds that survivors had to reveal */
 } at_channel_report;
 at_err at_channel_take_report(at_channel *c, at_channel_report *out); /* collective */
