@@ -32,7 +32,7 @@ typedef struct at_replay at_replay; /* sim/verify.h */
 
 typedef struct at_system {
   const char *name, *summary;
-  size_t cfg_bytes;              /* size of its configuration struct, which begins with an at_run_cfg */
+  size_t cfg_bytes;               /* size of its configuration struct, which begins with an at_run_cfg */
   const at_opt_table *tables[12]; /* besides at_run_table; NULL-terminated; fields in the same struct */
   /* Settle what depends on several keys, and refuse what cannot be; rank 0 only, cfg is filled. */
   at_err (*resolve)(at_opts *set, void *cfg);

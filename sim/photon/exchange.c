@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The channels of a run: one for updates or gradients, one in floats for moments that are averaged. */
+#include <math.h>
+
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
 
@@ -64,6 +66,43 @@ double at_photon_exchange_bytes(const at_photon *p, double *own) {
         at_channel_resolve(&plain, p->n) == AT_OK ? at_channel_fixed_bytes(&plain, p->n, p->stage_cap, p->size) : 0;
   }
   return bytes;
+}
+
+/* Sent by rank 0 in the round's report: sums, and tables of norms. */
+static double report_bytes(const at_photon *p, const at_traffic_round *at) {
+  const at_channel_cfg *c = &p->channel_cfg;
+  double bytes = (has_plain(p) ? 2 : 1) * (double)at_comm_allreduce_bytes(24, at->ranks);
+  bytes += (double)at_comm_allreduce_bytes(8, at->ranks); /* agreement before the tables */
+  if (at_channel_vectors(c) > 0) {
+    bytes += at_photon_table_bytes(at->ranks, (double)at->clients, 2);
+  }
+  if (c->reduce.server_feedback) {
+    bytes += at_photon_table_bytes(at->ranks, ceil((double)p->n / (double)c->reduce.chunk), 2);
+  }
+  return bytes;
+}
+
+at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic *out) {
+  int n = at_lm_task_layout(p->task)->n;
+  double times = p->method->keeps_moments ? (double)p->cfg->steps : 1;
+  bool is_tripled = p->cfg->moments == AT_MOMENTS_AVERAGE && !p->method->keeps_moments;
+  at_traffic_round at = {.round = round, .clients = p->per_round, .ranks = p->size};
+  AT_TRY(at_channel_traffic(&p->channel_cfg, p->s->kernels, n, p->matrices, &at, out));
+  if (has_plain(p)) {
+    at_channel_cfg plain = plain_cfg(p);
+    at_traffic moments;
+    AT_TRY(at_channel_resolve(&plain, p->n));
+    AT_TRY(at_channel_traffic(&plain, p->s->kernels, n, p->matrices, &at, &moments));
+    out->clients += 2 * moments.clients;
+    out->rank += 2 * moments.rank;
+    out->elements += 2 * moments.elements;
+  } else if (is_tripled) {
+    times = 3;
+  }
+  out->clients *= times;
+  out->rank = out->rank * times + report_bytes(p, &at);
+  out->elements *= times;
+  return AT_OK;
 }
 
 at_err at_photon_open_exchange(at_photon *p) {

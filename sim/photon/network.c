@@ -7,10 +7,14 @@
 static const at_opt rows[] = {AT_CONDITION_OPTIONS(at_photon_cfg, net)};
 const at_opt_table at_photon_network_table = AT_OPT_TABLE("Declared network, devices and faults", rows);
 
+double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab) {
+  at_gpt gpt = at_photon_model(c, vocab);
+  return at_gpt_train_flops(&gpt) * (double)(c->batch * c->context);
+}
+
 void at_photon_start_clock(at_photon *p) {
   const at_photon_cfg *c = p->cfg;
-  at_gpt gpt = at_photon_model(c, p->corpus->vocab);
-  double flops = at_gpt_train_flops(&gpt) * (double)(c->batch * c->context);
+  double flops = at_photon_step_flops(c, p->corpus->vocab);
   p->fig.dropouts = p->fig.late = 0;
   for (int64_t i = 0; i < p->per_round; i++) {
     p->client_s[i] =
@@ -18,7 +22,7 @@ void at_photon_start_clock(at_photon *p) {
     p->fig.dropouts += isinf(p->client_s[i]) != 0;
   }
   double deadline = at_clock_deadline_s(&p->clock, c->net.deadline);
-  p->clock_round = at_clock_wait(p->client_s, p->per_round, deadline, p->on_time);
+  p->clock_round = at_clock_wait(p->client_s, p->per_round, deadline, p->on_time, p->sorted_s);
   p->fig.late = (double)(p->per_round - p->clock_round.on_time) - p->fig.dropouts;
 }
 

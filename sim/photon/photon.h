@@ -174,6 +174,7 @@ struct at_photon {
   at_clock_round clock_round; /* of the round in flight */
   double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
   bool *on_time;              /* [per_round] */
+  double *sorted_s;           /* [per_round]: scratch */
   /* rows of the clients this rank owns */
   int64_t n_own, *own;
   float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
@@ -205,6 +206,8 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
 /* One round with its evaluation and its row of figures.  Collective. */
 at_err at_photon_play_round(at_photon *p);
 
+/* Sent by rank 0 for a table of `rows` rows of `width` doubles that is gathered by client. */
+double at_photon_table_bytes(int ranks, double rows, double width);
 /* plan.c, replay.c: for `atoll plan` and `atoll verify`.  Collective. */
 at_err at_photon_plan(at_session *s, at_opts *set, const void *cfg, int ranks, at_plan *out);
 at_err at_photon_replay(at_session *s, at_opts *set, const void *cfg, const at_replay *what);
@@ -217,6 +220,8 @@ at_err at_photon_settle_exchange(at_opts *set, at_photon_cfg *c);
 /* Their configuration for the model at hand.  Not collective. */
 at_err at_photon_size_exchange(at_photon *p);
 bool at_photon_has_channel(const at_photon *p);
+/* Bytes of a round's exchanges through channels, with what is counted and told of them. */
+at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic *out);
 /* Bytes for own clients, and besides. */
 double at_photon_exchange_bytes(const at_photon *p, double *own);
 at_err at_photon_open_exchange(at_photon *p); /* collective */
@@ -226,7 +231,8 @@ at_err at_photon_count_exchange(at_photon *p);
 
 /* network.c: the virtual clock, and what it does to clients; alike on all ranks, without communication */
 extern const at_opt_table at_photon_network_table;
-void at_photon_start_clock(at_photon *p); /* who of the sampled clients counts */
+void at_photon_start_clock(at_photon *p);                           /* who of the sampled clients counts */
+double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab); /* of a client's local step */
 /* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together. */
 double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes);
 void at_photon_advance_clock(at_photon *p); /* the round is over, figures are known */

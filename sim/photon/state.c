@@ -103,15 +103,15 @@ static void list_items(item_list *l, at_photon *p) {
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
               "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
               "set, threads, configuration hash, data checksum, layout of residuals.");
-  l->item[l->n++] =
-      (at_ckpt_item){.desc = {.path = "/server/clock",
-                              .type = AT_H5_F64,
-                              .ndims = 2,
-                              .dims = {1, AT_CLOCK_WIDTH},
-                              .units = "s",
-                              .description = "Virtual clock: now, local seconds of recent rounds, how many rounds (1)."},
-                     .kind = AT_CKPT_REPLICATED,
-                     .data = &p->clock};
+  l->item[l->n++] = (at_ckpt_item){
+      .desc = {.path = "/server/clock",
+               .type = AT_H5_F64,
+               .ndims = 2,
+               .dims = {1, AT_CLOCK_WIDTH},
+               .units = "s",
+               .description = "Virtual clock: now, local seconds of recent rounds, how many rounds (1)."},
+      .kind = AT_CKPT_REPLICATED,
+      .data = &p->clock};
   if (p->exact != NULL) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");

@@ -89,16 +89,60 @@ at_err at_channel_shared_elements(const at_channel_cfg *cfg, const at_kernels *k
   return AT_OK;
 }
 
-/* ---- making ---- */
-
-static at_err create_offsets(at_channel *c, const at_channel_shape *shape) {
-  AT_TRY(at_alloc(&c->offsets, (size_t)shape->n_tensors + 1, sizeof *c->offsets, "tensor offsets"));
-  for (int i = 0; i < shape->n_tensors; i++) {
-    c->offsets[i + 1] = c->offsets[i] + shape->tensors[i].rows * shape->tensors[i].cols;
+static at_err make_offsets(int n_tensors, const at_matrix *tensors, int64_t **offsets) {
+  AT_TRY(at_alloc(offsets, (size_t)n_tensors + 1, sizeof **offsets, "tensor offsets"));
+  for (int i = 0; i < n_tensors; i++) {
+    (*offsets)[i + 1] = (*offsets)[i] + tensors[i].rows * tensors[i].cols;
   }
-  c->n = c->offsets[shape->n_tensors];
   return AT_OK;
 }
+
+/* ---- bytes ---- */
+
+/* Two reductions of factors, or one of the vector in rounds before the start. */
+static at_err low_rank_traffic(const at_channel_cfg *cfg, const at_kernels *k, int n_tensors, const at_matrix *tensors,
+                               const at_traffic_round *round, at_traffic *out) {
+  const at_reduce_cfg inner = means_of(&cfg->reduce);
+  at_powersgd *math = NULL;
+  at_traffic second;
+  AT_TRY(at_powersgd_create(&math, &cfg->reduce.up, k, n_tensors, tensors, cfg->reduce.seed));
+  const int64_t n[2] = {0, at_powersgd_n(math)}, p[2] = {0, at_powersgd_p(math)}, q[2] = {0, at_powersgd_q(math)};
+  at_powersgd_destroy(math);
+  if (round->round < cfg->reduce.up.start) {
+    return at_reduce_traffic(&inner, 1, n, round, out);
+  }
+  AT_TRY(at_reduce_traffic(&inner, 1, p, round, out));
+  AT_TRY(at_reduce_traffic(&inner, 1, q, round, &second));
+  out->clients += second.clients;
+  out->rank += second.rank + (double)at_comm_allreduce_bytes(8, round->ranks);
+  out->elements = (double)n[1];
+  return AT_OK;
+}
+
+at_err at_channel_traffic(const at_channel_cfg *cfg, const at_kernels *k, int n_tensors, const at_matrix *tensors,
+                          const at_traffic_round *round, at_traffic *out) {
+  int64_t *offsets = NULL;
+  if (is_low_rank(cfg)) {
+    return low_rank_traffic(cfg, k, n_tensors, tensors, round, out);
+  }
+  AT_TRY(make_offsets(n_tensors, tensors, &offsets));
+  const int64_t n = offsets[n_tensors];
+  at_err err = AT_OK;
+  if (cfg->is_secure) {
+    const int64_t sums = 8 * (n + round->clients);
+    *out = (at_traffic){
+        .clients = (double)(round->clients * at_comm_allreduce_bytes(8 * n, (int)round->clients)),
+        .rank = (double)(at_comm_allreduce_bytes(sums, round->ranks) + 2 * at_comm_allreduce_bytes(8, round->ranks)),
+        .elements = (double)n,
+        .is_exact = true};
+  } else {
+    err = at_reduce_traffic(&cfg->reduce, n_tensors, offsets, round, out);
+  }
+  at_free(offsets);
+  return err;
+}
+
+/* ---- making ---- */
 
 static at_err create_engine(at_channel *c, const at_kernels *k, const at_channel_shape *shape) {
   const at_reduce_cfg *r = &c->cfg.reduce;
@@ -120,7 +164,8 @@ at_err at_channel_create(at_channel **out, at_comm *world, const at_kernels *k, 
   AT_TRY(at_comm_agree(world, at_alloc(&c, 1, sizeof *c, "channel")));
   *c = (at_channel){.world = world, .vec = &k->vec, .cfg = *cfg, .n_own = shape->n_own, .own = shape->own};
   at_err err;
-  AT_TRY_TO(err, fail, at_comm_agree(world, create_offsets(c, shape)));
+  AT_TRY_TO(err, fail, at_comm_agree(world, make_offsets(shape->n_tensors, shape->tensors, &c->offsets)));
+  c->n = c->offsets[shape->n_tensors];
   AT_TRY_TO(err, fail, create_engine(c, k, shape));
   AT_TRY_TO(err, fail, at_comm_agree(world, at_channel_create_state(c)));
   *out = c;

@@ -9,6 +9,7 @@
 
 #include "src/comm/codec/powersgd.h"
 #include "src/comm/collective/reduce_cfg.h"
+#include "src/comm/collective/traffic.h"
 #include "src/comm/comm.h"
 
 typedef struct at_channel at_channel;
@@ -41,6 +42,10 @@ double at_channel_fixed_bytes(const at_channel_cfg *cfg, int64_t n, int64_t slot
 /* Elements of what at_channel_shared will give. */
 at_err at_channel_shared_elements(const at_channel_cfg *cfg, const at_kernels *k, int n_tensors,
                                   const at_matrix *tensors, int64_t *count);
+
+/* Bytes of a round, without what at_channel_take_report and at_channel_norms add.  cfg is resolved. */
+at_err at_channel_traffic(const at_channel_cfg *cfg, const at_kernels *k, int n_tensors, const at_matrix *tensors,
+                          const at_traffic_round *round, at_traffic *out);
 
 /* k, world: borrowed.  cfg is resolved and copied.  AT_ERR_CONFIG on all ranks for what does not go together.  Collective. */
 at_err at_channel_create(at_channel **out, at_comm *world, const at_kernels *k, const at_channel_cfg *cfg,

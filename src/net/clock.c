@@ -48,6 +48,12 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* Of n values, which are put in order; 0 of none. */
+static double median(double *v, int64_t n) {
+  qsort(v, (size_t)n, sizeof *v, by_value);
+  return n > 0 ? 0.5 * (v[(n - 1) / 2] + v[n / 2]) : 0;
+}
+
 double at_clock_deadline_s(const at_virtual_clock *c, double factor) {
   int n = c->rounds < RECENT ? (int)c->rounds : RECENT;
   if (n == 0 || factor <= 0) {
@@ -55,27 +61,30 @@ double at_clock_deadline_s(const at_virtual_clock *c, double factor) {
   }
   double sorted[RECENT];
   memcpy(sorted, c->recent, (size_t)n * sizeof *sorted);
-  qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-  return factor * 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]);
+  return factor * median(sorted, n);
 }
 
-at_clock_round at_clock_wait(const double *client_s, int64_t n, double deadline_s, bool *on_time) {
+at_clock_round at_clock_wait(const double *client_s, int64_t n, double deadline_s, bool *on_time, double *sorted) {
   at_clock_round r = {0};
   bool waited = false;
+  double slowest = 0;
   for (int64_t i = 0; i < n; i++) {
     on_time[i] = isfinite(client_s[i]) && (deadline_s <= 0 || client_s[i] <= deadline_s);
-    r.on_time += on_time[i];
-    r.slowest_s = on_time[i] ? fmax(r.slowest_s, client_s[i]) : r.slowest_s;
+    if (on_time[i]) {
+      sorted[r.on_time++] = client_s[i];
+      slowest = fmax(slowest, client_s[i]);
+    }
     waited = waited || !on_time[i];
   }
-  r.local_s = waited && deadline_s > 0 ? deadline_s : r.slowest_s; /* who is missing is known only then */
+  r.local_s = waited && deadline_s > 0 ? deadline_s : slowest; /* who is missing is known only then */
+  r.typical_s = median(sorted, r.on_time);
   return r;
 }
 
 double at_clock_advance(at_virtual_clock *c, const at_clock_round *r, double exchange_s) {
   c->now_s += r->local_s + exchange_s;
   if (r->on_time > 0) {
-    c->recent[(int64_t)c->rounds % RECENT] = r->slowest_s;
+    c->recent[(int64_t)c->rounds % RECENT] = r->typical_s;
     c->rounds++;
   }
   return r->local_s + exchange_s;

@@ -122,7 +122,7 @@ assert seconds("gradients", "virtual_seconds") > seconds("gradients")'
   train deadline 1 fed.rounds=8 net.step_seconds=1 faults.stragglers=0.3 fed.quorum=1 fed.deadline=1.5
   python 'w, d = metrics("waiting", "virtual_seconds"), metrics("deadline", "virtual_seconds")
 assert w.max() == 30 and np.all(metrics("waiting", "late") == 0)
-assert metrics("deadline", "late").sum() > 0 and d[-1] <= 45 and d.sum() < w.sum()'
+assert metrics("deadline", "late").sum() > 0 and np.all(d[1:] <= 4.5) and d.sum() < w.sum()'
 }
 
 # refused TEXT [KEY=VALUE ...]: exit code 2 and one line
