@@ -31,12 +31,14 @@ typedef enum at_ckpt_kind {
 
 /* ids: the client of each row on this rank, ascending, in 0..dims[0]-1.  Writing: each client on one rank.  Reading:
  * any, also the same client on several ranks.
+ * rows: where each row of this rank is, for rows that do not lie one after the other; NULL: they do, in data.
  * layout: the tensors of a replicated vector, or NULL; their names, shapes and offsets are stored beside it as the
  * group <path>_layout, and compared when read.  All pointers are borrowed. */
 typedef struct at_ckpt_item {
   at_h5_desc desc; /* path such as "/outer/m"; for ROWS, dims[0] counts all clients */
   at_ckpt_kind kind;
   void *data;              /* whole array, or [n_local] rows in the order of ids */
+  void *const *rows;       /* ROWS: [n_local], instead of data */
   int64_t n_local;         /* ROWS */
   const int64_t *ids;      /* ROWS: [n_local] */
   const at_layout *layout; /* REPLICATED */
