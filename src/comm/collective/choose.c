@@ -11,7 +11,7 @@ int at_reduce_choose(const at_reduce *r, int64_t p) {
   }
   int64_t m = 0, n = 0;
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     m += at_frame_bytes(&r->cfg.up, &shape, (uint64_t)r->round);
     n += at_frame_bytes(&r->cfg.down, &shape, (uint64_t)r->round);
   }
@@ -23,13 +23,10 @@ int at_reduce_choose(const at_reduce *r, int64_t p) {
 
 void at_reduce_turns(const at_reduce *r, int64_t owners, int64_t *order) {
   int64_t n = 0;
-  for (int64_t turn = 0; n < r->cut->n_pieces; turn++) {
-    for (int64_t i = 1; i <= owners; i++) {
-      const int64_t owner = (at_comm_rank(r->comm) + i) % owners;
-      const int64_t j = at_reduce_first(r, owner, owners) + turn;
-      if (j < at_reduce_first(r, owner + 1, owners)) {
-        order[n++] = j;
-      }
+  for (int64_t i = 1; i <= owners; i++) {
+    const int64_t owner = (at_comm_rank(r->comm) + i) % owners;
+    for (int64_t j = at_reduce_first(r, owner, owners); j < at_reduce_first(r, owner + 1, owners); j++) {
+      order[n++] = j;
     }
   }
 }

@@ -90,14 +90,13 @@ at_code_key at_reduce_key(const at_reduce *r, uint64_t client, uint32_t stage);
 void at_reduce_divide(int64_t n, int64_t p, float *acc);
 
 /* Encode piece `shape` of a local client into out; its row's memory goes on. */
-at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_shape *shape, const float *x, uint8_t *out,
+at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_piece *shape, const float *x, uint8_t *out,
                         int64_t *bytes);
 
 /* Which of the byte-equal algorithms sends less for P clients. */
 int at_reduce_choose(const at_reduce *r, int64_t p);
 
-/* order[pieces] = the pieces in turns over `owners` equal owners, beginning behind this rank, within an owner ascending: so that
- * nobody waits for a rank that serves the others first. */
+/* order[pieces] = the pieces owner by owner, beginning behind this rank, as at_post serves them; within an owner ascending. */
 void at_reduce_turns(const at_reduce *r, int64_t owners, int64_t *order);
 
 /* Whom piece j belongs to among p equal owners. */
