@@ -99,30 +99,47 @@ static at_err compare(bench *b) {
                                                   crc[0], crc[1]));
 }
 
+/* Payload that all ranks sent so far. */
+static at_err count_all(at_comm *world, int64_t *bytes) {
+  *bytes = 0;
+  for (int phase = 0; phase < AT_COMM_PHASE_COUNT; phase++) {
+    *bytes += at_comm_get_stats(world, (at_comm_phase)phase).bytes_sent;
+  }
+  return at_comm_allreduce(world, AT_COMM_I64, AT_COMM_SUM, bytes, 1);
+}
+
 static at_err measure(bench *b) {
   at_bench_time alone[2], together;
   const int repeats = (int)b->cfg->repeats;
   at_link link;
+  at_comm_set_phase(b->s->world, AT_COMM_SETUP);
   AT_TRY(at_bench_link(b->s->world, &link));
+  at_comm_set_phase(b->s->world, AT_COMM_REDUCE);
   AT_TRY(compare(b));
   AT_TRY(at_bench_repeat(b->s->world, repeats, compute_only, b, &alone[0]));
+  const int64_t before = at_comm_get_stats(b->s->world, AT_COMM_REDUCE).bytes_sent;
   AT_TRY(at_bench_repeat(b->s->world, repeats, exchange_only, b, &alone[1]));
+  const int64_t sent = (at_comm_get_stats(b->s->world, AT_COMM_REDUCE).bytes_sent - before) / (repeats + 1);
   AT_TRY(at_bench_repeat(b->s->world, repeats, both, b, &together));
+  int64_t all = 0;
+  AT_TRY(count_all(b->s->world, &all));
   if (at_comm_rank(b->s->world) != 0) {
     return AT_OK;
   }
   const double compute = alone[0].median_s, exchange = alone[1].median_s;
   const double shorter = compute < exchange ? compute : exchange;
   const at_reduce_cfg *cfg = at_reduce_config(b->reduce);
-  printf("ranks = %d, parameters = %lld, mean = %s of %s, link = %.1f Mbit/s, repeats = %d\n",
-         at_comm_size(b->s->world), (long long)at_lm_task_layout(b->task)->count, at_algorithm_names[cfg->algorithm],
-         at_codec_names[cfg->up.kind], 8e-6 * link.bytes_per_s, repeats);
+  printf("ranks = %d, parameters = %lld, link = %.1f Mbit/s, mean = %s of %s, sent = %lld bytes of payload a rank and "
+         "mean, repeats = %d\n",
+         at_comm_size(b->s->world), (long long)at_lm_task_layout(b->task)->count, 8e-6 * link.bytes_per_s,
+         at_algorithm_names[cfg->algorithm], at_codec_names[cfg->up.kind], (long long)sent, repeats);
   printf("%-28s %10s %10s %10s\n", "", "median ms", "least ms", "most ms");
   printf("%-28s %10.2f %10.2f %10.2f\n", "forward and backward alone", 1e3 * compute, 1e3 * alone[0].least_s,
          1e3 * alone[0].most_s);
   printf("%-28s %10.2f %10.2f %10.2f\n", "mean alone", 1e3 * exchange, 1e3 * alone[1].least_s, 1e3 * alone[1].most_s);
   printf("%-28s %10.2f %10.2f %10.2f\n", "both at once", 1e3 * together.median_s, 1e3 * together.least_s,
          1e3 * together.most_s);
+  printf("payload sent by all ranks since the start: %lld bytes\n", (long long)all);
   printf("hidden: %.1f %% of the shorter; the same bytes as without overlap\n",
          100 * (compute + exchange - together.median_s) / shorter);
   return AT_OK;

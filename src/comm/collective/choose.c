@@ -23,10 +23,13 @@ int at_reduce_choose(const at_reduce *r, int64_t p) {
 
 void at_reduce_turns(const at_reduce *r, int64_t owners, int64_t *order) {
   int64_t n = 0;
-  for (int64_t i = 1; i <= owners; i++) {
-    const int64_t owner = (at_comm_rank(r->comm) + i) % owners;
-    for (int64_t j = at_reduce_first(r, owner, owners); j < at_reduce_first(r, owner + 1, owners); j++) {
-      order[n++] = j;
+  for (int64_t turn = 0; n < r->cut->n_pieces; turn++) {
+    for (int64_t i = 1; i <= owners; i++) {
+      const int64_t owner = (at_comm_rank(r->comm) + i) % owners;
+      const int64_t j = at_reduce_first(r, owner, owners) + turn;
+      if (j < at_reduce_first(r, owner + 1, owners)) {
+        order[n++] = j;
+      }
     }
   }
 }

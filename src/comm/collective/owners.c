@@ -87,7 +87,7 @@ static at_err create(at_reduce *r) {
   AT_TRY(at_alloc(&o->acc, (size_t)r->cfg.chunk, sizeof *o->acc, "sum of a piece"));
   AT_TRY(at_alloc(&o->wide, (size_t)r->cfg.chunk, sizeof *o->wide, "sum of a piece"));
   /* At most: a message to and from every rank for every piece, and one of the mean. */
-  AT_TRY(at_post_create(&o->post, r->wire, (int)ranks, at_comm_rank(r->comm), 2 * (int64_t)(pieces * ranks)));
+  AT_TRY(at_post_create(&o->post, r->wire, 2 * (int64_t)(pieces * ranks)));
   return at_wire_reserve(r->wire, 4 * (int64_t)pieces * (int64_t)ranks + 4);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages to many ranks, sent to one after the other.
+/* Messages to many ranks, in order, few on their way at a time.
  *
- * In an all-to-all whose messages all start at once, streams of several senders meet at a receiver's link, shares are uneven, and
- * links idle.  Here a rank's messages wait in a queue for each destination, and the queues are served in turns that begin behind the
- * rank itself: while everybody keeps pace, every link carries one stream each way.  The next destination's turn comes when its
- * predecessor has received all but a little.  Receives must have been posted beforehand: a queue may wait for any other. */
+ * In an all-to-all whose messages all start at once, streams of several senders meet at a receiver's link, whoever gets a larger share
+ * runs ahead, and links idle at the end.  Here messages leave in the order given, and the next one leaves when enough of those before
+ * it have arrived: destinations that alternate in the order get even shares, however their links compete.  Receives must have been
+ * posted beforehand: a message may wait for any other. */
 #ifndef AT_COMM_POST_H
 #define AT_COMM_POST_H
 
@@ -12,8 +12,8 @@
 
 typedef struct at_post at_post;
 
-/* Messages go over `wire` (borrowed) to `ranks` ranks from the rank `own`; at most `letters` in a round. */
-at_err at_post_create(at_post **out, at_wire *wire, int ranks, int own, int64_t letters);
+/* Messages go over `wire` (borrowed); at most `letters` in a round. */
+at_err at_post_create(at_post **out, at_wire *wire, int64_t letters);
 void at_post_destroy(at_post *p); /* accepts NULL */
 
 void at_post_begin(at_post *p); /* a round; the one before is over */

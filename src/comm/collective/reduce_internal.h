@@ -96,7 +96,8 @@ at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_piece *shape, 
 /* Which of the byte-equal algorithms sends less for P clients. */
 int at_reduce_choose(const at_reduce *r, int64_t p);
 
-/* order[pieces] = the pieces owner by owner, beginning behind this rank, as at_post serves them; within an owner ascending. */
+/* order[pieces] = the pieces in turns over `owners` equal owners, beginning behind this rank, within an owner ascending: so that
+ * nobody waits for a rank that serves the others first. */
 void at_reduce_turns(const at_reduce *r, int64_t owners, int64_t *order);
 
 /* Whom piece j belongs to among p equal owners. */
