@@ -48,6 +48,9 @@ check: all $(UNIT) $(MPITESTS) ## build and run all tests; T="NAME ..." selects
 bench: $(BENCHES) ## measure this machine with the programs in tests/bench
 	$(Q)set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
 
+bench-peers: $(BUILD)/tests/bench/peer ## train beside PyTorch, in turn; ATOLL_TORCH names other Pythons that have it
+	$(Q)tests/bench/peers -b $(BUILD)
+
 $(EXE): $(BUILD)/sim/main.o $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
@@ -57,6 +60,9 @@ $(LIB): $(OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
 
 $(BUILD)/kernels/avx2/%.o: CFLAGS += -mavx2 -mfma
+# Threads are OpenMP's, whose library OpenBLAS brings anyway.
+$(BUILD)/src/graph/threads.o: CFLAGS += -fopenmp
+LDFLAGS  += -fopenmp
 AVX512   := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
 $(BUILD)/kernels/avx512/%.o: CFLAGS += $(AVX512)
 $(BUILD)/kernels/avx512bf16/%.o: CFLAGS += $(AVX512) -mavx512bf16
@@ -120,7 +126,7 @@ ubsan: ## run the unit tests under the undefined-behaviour sanitizer, gcc's and 
 	$(call SANITIZE,ubsan,clang,undefined)
 
 unit: $(UNIT)
-programs: all $(UNIT) $(MPITESTS) $(BENCHES)
+programs: all $(UNIT) $(MPITESTS) $(BENCHES) $(BUILD)/tests/bench/peer
 
 install: all ## install the program, the job scripts and the analysis below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/atoll
@@ -133,5 +139,5 @@ clean: ## remove build/
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-.PHONY: all setup demo test check bench lint format headers clang asan ubsan unit programs install clean help FORCE
+.PHONY: all setup demo test check bench bench-peers lint format headers clang asan ubsan unit programs install clean help FORCE
 -include $(OBJ:.o=.d) $(BUILD)/sim/main.d $(UNIT:%=%.d) $(MPITESTS:%=%.d) $(BENCHES:%=%.d) $(HEADERS:%=$(BUILD)/headers/%.ok.d)

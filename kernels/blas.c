@@ -17,7 +17,7 @@ void at_blas_init(void) {
 }
 
 void at_blas_matmul(const at_kcall *call) {
-  const int64_t *d = call->dim, n = d[2], k = d[3], stride_a = d[6], stride_b = d[7];
+  const int64_t *d = call->dim, n = d[2], k = d[3], stride_a = d[6], stride_b = d[7], gap = d[8];
   const int ta = d[4] != 0, tb = d[5] != 0;
   int64_t batch = d[0], m = d[1];
   const float *a = call->in[0], *b = call->in[1];
@@ -29,16 +29,16 @@ void at_blas_matmul(const at_kcall *call) {
     memset(c, 0, (size_t)(batch * m * n) * sizeof *c);
     return;
   }
-  if (!ta && stride_b == 0 && stride_a == m * k &&
+  if (!ta && stride_b == 0 && stride_a == m * k && gap == 0 &&
       m <= INT_MAX / batch) { /* one B for all: the batches of A are rows of one matrix */
     m *= batch;
     batch = 1;
   }
-  if (m > INT_MAX || n > INT_MAX || k > INT_MAX) { /* this BLAS counts in int */
+  if (m > INT_MAX || n > INT_MAX || k > INT_MAX || gap > INT_MAX) { /* this BLAS counts in int */
     at_ref_matmul_f32(call);
     return;
   }
-  const int lda = (int)(ta ? m : k), ldb = (int)(tb ? k : n);
+  const int lda = (int)(gap ? gap : ta ? m : k), ldb = (int)(tb ? k : n);
   for (int64_t i = 0; i < batch; i++) {
     cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
                 1.0f, a + i * stride_a, lda, b + i * stride_b, ldb, 0.0f, c + i * m * n, (int)n);
@@ -70,8 +70,11 @@ static int64_t least(int64_t a, int64_t b) {
 }
 
 /* C = A B by blocks, of which each is rounded into scratch as it is wanted. */
-static void product_bf16(int64_t m, int64_t n, int64_t k, int ta, int tb, const float *a, const float *b, float *c,
-                         float *scratch) {
+static void product_bf16(const at_kcall *call, const float *a, const float *b, float *c) {
+  const int64_t m = call->dim[1], n = call->dim[2], k = call->dim[3];
+  const int ta = call->dim[4] != 0, tb = call->dim[5] != 0;
+  const int64_t lda = call->dim[8] ? call->dim[8] : ta ? m : k;
+  float *scratch = call->scratch;
   float *block_b = scratch,
         *block_a = scratch + at_product_block(n, AT_PRODUCT_COLUMNS) * at_product_block(k, AT_PRODUCT_DEPTH);
   for (int64_t j = 0; j < n; j += AT_PRODUCT_COLUMNS) {
@@ -81,7 +84,7 @@ static void product_bf16(int64_t m, int64_t n, int64_t k, int ta, int tb, const 
       round_block(tb, b, tb ? k : n, p, j, kp, nj, block_b);
       for (int64_t i = 0; i < m; i += AT_PRODUCT_ROWS) {
         const int64_t mi = least(m - i, AT_PRODUCT_ROWS);
-        round_block(ta, a, ta ? m : k, i, p, mi, kp, block_a);
+        round_block(ta, a, lda, i, p, mi, kp, block_a);
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)mi, (int)nj,
                     (int)kp, 1.0f, block_a, (int)(ta ? mi : kp), block_b, (int)(tb ? kp : nj), p > 0 ? 1.0f : 0.0f,
                     c + i * n + j, (int)n);
@@ -103,6 +106,6 @@ void at_blas_matmul_bf16(const at_kcall *call) {
     return;
   }
   for (int64_t i = 0; i < d[0]; i++, a += d[6], b += d[7], c += m * n) {
-    product_bf16(m, n, k, d[4] != 0, d[5] != 0, a, b, c, call->scratch);
+    product_bf16(call, a, b, c);
   }
 }

@@ -62,7 +62,8 @@ typedef void (*at_kernel)(const at_kcall *k);
  *                             outside 0..classes-1: a row of zeros
  *
  * matmul                      C[b] = op(A[b]) op(B[b]); in: A, B; out: C [m][n]; dim: batch, m, n, k, ta, tb,
- *                             stride_a, stride_b (elements between batches, 0 to reuse).  ta: A is stored [k][m].
+ *                             stride_a, stride_b (elements between batches, 0 to reuse), lda (elements between stored
+ *                             rows of A; 0: no gaps).  ta: A is stored [k][m].
  *                             tb: B is stored [n][k].  k = 0 gives zeros.  scratch (NULL: BLAS multiplies)
  * matmul_bf16                 the same with A and B rounded to bf16 (nearest even), products and sums in f32 or wider.  scratch
  * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows;
@@ -200,6 +201,7 @@ typedef struct at_vec {
 typedef struct at_kernels {
   const char *isa_name; /* "ref", "avx2", "avx512", "avx512bf16" */
   at_isa isa;
+  int threads; /* that programs compiled for this table run on; 1 from at_kernels_init, to be changed before use */
   at_kernel f32[AT_K_COUNT];
   at_kernel f64[AT_K_COUNT]; /* reference versions */
   at_vec vec;

@@ -61,7 +61,7 @@ static void use_avx512(at_kernels *k) {
 }
 
 void at_kernels_init(at_kernels *k, at_isa isa) {
-  *k = (at_kernels){.isa_name = at_isa_name(isa), .isa = isa, .vec = at_ref_vec};
+  *k = (at_kernels){.isa_name = at_isa_name(isa), .isa = isa, .threads = 1, .vec = at_ref_vec};
 #define X(slot)                              \
   k->f32[AT_K_##slot] = at_ref_##slot##_f32; \
   k->f64[AT_K_##slot] = at_ref_##slot##_f64;

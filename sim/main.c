@@ -147,6 +147,7 @@ static at_err run(int argc, char **argv, at_comm *world, at_pin pin, at_err pinn
   at_err err = at_comm_agree(world, pinned);
   if (err == AT_OK) {
     at_kernels_init(&kernels, pin.isa);
+    kernels.threads = pin.threads;
     err = session(argc, argv, &s);
   }
   if (err == AT_ERR_MPI) {

@@ -83,7 +83,7 @@ static void run_tile(int64_t rows, int64_t width, int64_t words, const uint32_t 
 
 /* One product of a batch. */
 typedef struct product {
-  int64_t m, n, k;
+  int64_t m, n, k, lda, ldb;
   const float *a, *b;
   int ta, tb;
   float *c;
@@ -96,10 +96,11 @@ static int64_t panel_rows(int64_t i, int64_t end) {
   return left >= 2 * TILE_ROWS || left == TILE_ROWS ? TILE_ROWS : left > TILE_ROWS ? (left + 1) / 2 : left;
 }
 
-/* A block of an operand to be packed: columns of X, which is [k][columns], or [columns][k] where `along` k. */
+/* A block of an operand to be packed: columns of X, which is [k][columns], or [columns][k] where `along` k; ld: floats between
+ * its rows. */
 typedef struct block {
   const float *x;
-  int64_t k, columns;
+  int64_t ld;
   int along;
   int64_t from, width;  /* columns */
   int64_t first, depth; /* steps of k */
@@ -108,12 +109,12 @@ typedef struct block {
 /* Columns [at, at + 16) of the block, of which `have` exist, and `depth` steps from p on, to words `step` apart. */
 static void pack(const block *s, int64_t at, int64_t have, int64_t p, int64_t depth, uint32_t *to, int64_t step) {
   if (!s->along) {
-    pack_rows(depth, have, s->x + (s->first + p) * s->columns + s->from + at, s->columns, to, step);
+    pack_rows(depth, have, s->x + (s->first + p) * s->ld + s->from + at, s->ld, to, step);
     return;
   }
   const float *column[LANES];
   for (int64_t j = 0; j < have && j < LANES; j++) {
-    column[j] = s->x + (s->from + at + j) * s->k + s->first + p;
+    column[j] = s->x + (s->from + at + j) * s->ld + s->first + p;
   }
   pack_columns(depth, have, column, to, step);
 }
@@ -170,10 +171,10 @@ static void run(const product *q) {
     const int64_t width = q->n - j < AT_PRODUCT_COLUMNS ? q->n - j : AT_PRODUCT_COLUMNS;
     for (int64_t p = 0; p < q->k; p += share) {
       const int64_t depth = q->k - p < share ? q->k - p : share;
-      pack_b(&(block){q->b, q->k, q->n, q->tb, j, width, p, depth}, q->panel_b);
+      pack_b(&(block){q->b, q->ldb, q->tb, j, width, p, depth}, q->panel_b);
       for (int64_t i = 0; i < q->m; i += BLOCK_ROWS) {
         const int64_t rows = q->m - i < BLOCK_ROWS ? q->m - i : BLOCK_ROWS;
-        pack_a(&(block){q->a, q->k, q->m, !q->ta, i, rows, p, depth}, q->panel_a);
+        pack_a(&(block){q->a, q->lda, !q->ta, i, rows, p, depth}, q->panel_a);
         multiply(q, i, rows, j, width, depth, p > 0);
       }
     }
@@ -185,13 +186,16 @@ static void run_batch(const at_kcall *call) {
   int64_t batch = d[0];
   product q = {.m = d[1], .n = d[2], .k = d[3], .a = call->in[0], .b = call->in[1], .ta = d[4] != 0, .tb = d[5] != 0};
   q.c = call->out[0];
+  q.lda = d[8] ? d[8] : q.ta ? q.m : q.k;
+  q.ldb = q.tb ? q.k : q.n;
   if (q.k == 0) {
     memset(q.c, 0, (size_t)(batch * q.m * q.n) * sizeof *q.c);
     return;
   }
   q.panel_b = call->scratch;
   q.panel_a = q.panel_b + at_product_block(q.n, AT_PRODUCT_COLUMNS) * at_product_block(q.k, AT_PRODUCT_DEPTH);
-  if (!q.ta && stride_b == 0 && stride_a == q.m * q.k) { /* one B for all: the batches of A are rows of one matrix */
+  if (!q.ta && stride_b == 0 && stride_a == q.m * q.k &&
+      q.lda == q.k) { /* one B for all: the batches of A are rows of one matrix */
     q.m *= batch;
     batch = batch > 0;
   }

@@ -33,10 +33,11 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
 static inline void batch(const at_kcall *call, int rounded) {
   const int64_t *d = call->dim, m = d[1], n = d[2], k = d[3];
   const int ta = d[4] != 0, tb = d[5] != 0;
+  const int64_t lda = d[8] ? d[8] : ta ? m : k;
   const real *a = call->in[0], *b = call->in[1];
   real *c = call->out[0];
   for (int64_t i = 0; i < d[0]; i++, a += d[6], b += d[7], c += m * n) {
-    product(m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c, rounded);
+    product(m, n, k, a, ta ? 1 : lda, ta ? lda : 1, b, tb ? 1 : n, tb ? k : 1, c, rounded);
   }
 }
 

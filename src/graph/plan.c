@@ -201,7 +201,8 @@ static void place_output_value(planner *w, const at_node *n, int j, int step) {
     }
   }
   if (local) {
-    w->piece_of[v] = new_piece(w, AT_CHAIN_BLOCK * (int64_t)at_dtype_bytes(w->g->real), step, last);
+    int64_t elements = AT_CHAIN_BLOCK * (int64_t)w->p->threads;
+    w->piece_of[v] = new_piece(w, elements * (int64_t)at_dtype_bytes(w->g->real), step, last);
   } else {
     w->piece_of[v] = new_piece(w, value_bytes(w->g, v), chain_first(w, step), last);
   }
@@ -256,12 +257,26 @@ static at_err lay_out(planner *w) {
   return AT_OK;
 }
 
-static size_t scratch_bytes(const planner *w, const at_node *n) {
+/* The most bytes that pieces take at any one step. */
+static size_t most_live(const planner *w) {
+  int64_t most = 0;
+  for (int s = 0; s < w->p->n_step; s++) {
+    int64_t live = 0;
+    for (int i = 0; i < w->n_piece; i++) {
+      live += w->piece[i].first <= s && s <= w->piece[i].last ? w->piece[i].bytes : 0;
+    }
+    most = live > most ? live : most;
+  }
+  return (size_t)most;
+}
+
+size_t at_plan_scratch(const at_graph *g, const at_node *n) {
   const at_op_row *row = at_op_get(n->op);
   at_kcall k = {0};
   int64_t shift = 0;
-  row->lower(w->g, n, &k, &shift);
-  return at_kernel_scratch(at_op_slot(w->g, n->op), k.dim, at_dtype_bytes(w->g->real));
+  row->lower(g, n, &k, &shift);
+  size_t bytes = at_kernel_scratch(at_op_slot(g, n->op), k.dim, at_dtype_bytes(g->real));
+  return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 static at_err place_values(planner *w) {
@@ -274,10 +289,11 @@ static at_err place_values(planner *w) {
     for (int j = 0; j < n->n_out; j++) {
       place_output_value(w, n, j, s);
     }
-    size_t bytes = scratch_bytes(w, n);
+    size_t bytes = at_plan_scratch(g, n) * (size_t)p->threads;
     scratch_piece[s] = bytes ? new_piece(w, (int64_t)bytes, s, s) : -1;
     p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
   }
+  p->live_bytes = most_live(w);
   at_err err = lay_out(w);
   for (int s = 0; err == AT_OK && s < p->n_step; s++) {
     if (scratch_piece[s] >= 0) {
@@ -319,8 +335,8 @@ static at_err allocate(planner *w, int n_outs) {
   return at_alloc(&w->piece, values + nodes, sizeof *w->piece, "plan");
 }
 
-at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs) {
-  *p = (at_plan){0};
+at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs, int threads) {
+  *p = (at_plan){.threads = threads};
   planner w = {.g = g, .p = p};
   at_err err;
   AT_TRY_TO(err, done, allocate(&w, n_outs));

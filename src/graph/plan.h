@@ -36,9 +36,11 @@ typedef struct at_plan {
   int *chain;            /* by step: the last step of the element-wise chain that it is in; itself if in none */
   at_place_ref *scratch; /* by step */
   at_place_ref *place;   /* by value of the graph */
-  bool *local;           /* by value: only lives inside a chain, in a piece of AT_CHAIN_BLOCK elements */
+  bool *local;           /* by value: only lives inside a chain, in AT_CHAIN_BLOCK elements for each thread */
+  int threads;
   at_copy *copy;
   size_t arena_bytes, scratch_bytes, const_bytes;
+  size_t live_bytes; /* the most in use at one step: no arena for these steps in this order is smaller */
 } at_plan;
 
 /* A chain of element-wise steps runs block by block, so that what passes between its steps stays in the first-level
@@ -48,7 +50,10 @@ enum { AT_CHAIN_BLOCK = 2048 };
 /* chain[n_step] as above for the steps node[n_step] of g. */
 void at_plan_chains(const at_graph *g, const int *node, int n_step, int *chain);
 
-at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs);
+/* Bytes of a step's scratch for one thread; those of the threads follow one another. */
+size_t at_plan_scratch(const at_graph *g, const at_node *n);
+
+at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_outs, int threads);
 void at_plan_clear(at_plan *p);
 
 #endif

@@ -2,9 +2,11 @@
 /* Compiled programs: a flat list of kernel calls over planned memory. */
 #include <string.h>
 
+#include "kernels/split.h"
 #include "src/base/alloc.h"
 #include "src/graph/op_rows.h"
 #include "src/graph/plan.h"
+#include "src/graph/threads.h"
 
 typedef struct step {
   at_kernel run;
@@ -16,12 +18,17 @@ typedef struct step {
   bool scalar[AT_KIN];
   int64_t count;                        /* elements of the output */
   size_t in_stride[AT_KIN], out_stride; /* in a chain: bytes from one element to the next; 0: the same again */
+  size_t in_copy[AT_KIN], out_copy;     /* in a chain: bytes from one thread's copy to the next one's; 0: not copied */
+  at_kslot slot;
+  int shares;           /* that threads take of the call; 1: one does it all */
+  int64_t units;        /* of the call, which shares are cut from */
+  size_t scratch_bytes; /* of one thread */
   at_op op;
   double flops, bytes;
 } step;
 
 struct at_program {
-  int n_step, n_copy;
+  int n_step, n_copy, threads;
   step *step;
   at_copy *copy;
   void *constants;
@@ -44,9 +51,19 @@ static void lower_chained(step *s, const at_graph *g, const at_node *n, const at
   for (int k = 0; k < n->n_in; k++) {
     s->scalar[k] = at_shape_count(g->value[n->in[k]].shape) == 1;
     s->in_stride[k] = s->scalar[k] || plan->local[n->in[k]] ? 0 : real;
+    s->in_copy[k] = plan->local[n->in[k]] ? AT_CHAIN_BLOCK * real : 0;
   }
   s->count = at_shape_count(g->value[n->out].shape);
   s->out_stride = plan->local[n->out] ? 0 : real;
+  s->out_copy = plan->local[n->out] ? AT_CHAIN_BLOCK * real : 0;
+}
+
+/* What threads share: calls that move enough for the others to be worth waking. */
+static void lower_shared(step *s, const at_graph *g, const at_node *n, int threads) {
+  enum { LEAST = 1 << 16 };
+  s->scratch_bytes = at_plan_scratch(g, n);
+  s->units = at_kernel_units(s->slot, s->call.dim);
+  s->shares = threads > 1 && g->real == AT_F32 && s->units >= threads && s->bytes >= LEAST ? threads : 1;
 }
 
 static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at_plan *plan, int index) {
@@ -61,8 +78,8 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   s->op = n->op;
   /* Four bytes are four bytes: what only moves elements moves i32 with its f32 kernel. */
   at_dtype type = row->moves ? g->value[m.in[0]].dtype : g->real;
-  at_kslot slot = at_op_slot(g, n->op);
-  s->run = type == AT_F64 ? k->f64[slot] : k->f32[slot];
+  s->slot = at_op_slot(g, n->op);
+  s->run = type == AT_F64 ? k->f64[s->slot] : k->f32[s->slot];
   s->n_in = m.n_in;
   s->n_out = m.n_out;
   row->lower(g, &m, &s->call, &shift);
@@ -78,6 +95,7 @@ static void lower_step(step *s, const at_graph *g, const at_kernels *k, const at
   s->bytes = moved_bytes(g, &m);
   s->chain = index > 0 && plan->chain[index - 1] == plan->chain[index] ? 1 : plan->chain[index] - index + 1;
   lower_chained(s, g, &m, plan);
+  lower_shared(s, g, n, plan->threads);
 }
 
 static void fill_constants(const at_graph *g, const at_plan *plan, char *base) {
@@ -102,6 +120,7 @@ static at_err build(at_program *p, const at_graph *g, const at_kernels *k, at_pl
   AT_TRY(at_alloc(&p->step, (size_t)plan->n_step, sizeof *p->step, "program steps"));
   AT_TRY(at_alloc(&p->constants, plan->const_bytes, 1, "program constants"));
   p->n_step = plan->n_step;
+  p->threads = plan->threads;
   for (int s = 0; s < p->n_step; s++) {
     lower_step(&p->step[s], g, k, plan, s);
     p->stats.flops += p->step[s].flops;
@@ -109,6 +128,7 @@ static at_err build(at_program *p, const at_graph *g, const at_kernels *k, at_pl
   fill_constants(g, plan, p->constants);
   p->stats.nodes = p->n_step;
   p->stats.arena_bytes = plan->arena_bytes;
+  p->stats.live_bytes = plan->live_bytes;
   p->stats.scratch_bytes = plan->scratch_bytes;
   p->stats.const_bytes = plan->const_bytes;
   p->n_copy = plan->n_copy;
@@ -121,7 +141,7 @@ at_err at_program_compile(at_program **out, const at_graph *g, const at_kernels 
   *out = NULL;
   AT_TRY(at_graph_status(g));
   at_plan plan;
-  AT_TRY(at_plan_make(&plan, g, outs, n_outs));
+  AT_TRY(at_plan_make(&plan, g, outs, n_outs, k->threads));
   at_program *p = NULL;
   at_err err = at_alloc(&p, 1, sizeof *p, "program");
   if (err == AT_OK) {
@@ -168,7 +188,7 @@ static void bind_buffers(const at_program *p, const at_bind *b, char **base) {
   }
 }
 
-static void run_step(const step *s, char *const *base) {
+static at_kcall resolve_call(const step *s, char *const *base) {
   at_kcall call = s->call;
   for (int k = 0; k < s->n_in; k++) {
     call.in[k] = resolve(base, s->in[k]);
@@ -179,27 +199,44 @@ static void run_step(const step *s, char *const *base) {
   if (s->scratch.base != AT_BASE_NULL) {
     call.scratch = resolve(base, s->scratch);
   }
+  return call;
+}
+
+static void run_step(const step *s, char *const *base) {
+  at_kcall call = resolve_call(s, base);
   s->run(&call);
 }
 
-/* `count` elements from element `from` of an element-wise step. */
-static void run_block(const step *s, char *const *base, int64_t from, int64_t count) {
+static void run_share(const step *s, char *const *base, int share) {
+  at_kcall call = resolve_call(s, base);
+  int64_t from, count;
+  at_kernel_cut(s->units, share, s->shares, &from, &count);
+  at_kernel_share(s->slot, &call, from, count);
+  if (call.scratch != NULL) {
+    call.scratch = (char *)call.scratch + (size_t)share * s->scratch_bytes;
+  }
+  s->run(&call);
+}
+
+/* `count` elements from element `from` of an element-wise step, for thread `me`. */
+static void run_block(const step *s, char *const *base, int64_t from, int64_t count, int me) {
   at_kcall call = {.attr = {s->call.attr[0], s->call.attr[1], s->call.attr[2], s->call.attr[3]}};
   call.dim[0] = s->flat ? count : 1;
   call.dim[1] = count;
   for (int k = 0; k < s->n_in; k++) {
-    call.in[k] = (char *)resolve(base, s->in[k]) + (size_t)from * s->in_stride[k];
+    call.in[k] = (char *)resolve(base, s->in[k]) + (size_t)from * s->in_stride[k] + (size_t)me * s->in_copy[k];
     call.dim[2 + k] = s->scalar[k] ? 0 : 1;
   }
-  call.out[0] = (char *)resolve(base, s->out[0]) + (size_t)from * s->out_stride;
+  call.out[0] = (char *)resolve(base, s->out[0]) + (size_t)from * s->out_stride + (size_t)me * s->out_copy;
   s->run(&call);
 }
 
-static void run_chain(const step *s, char *const *base) {
-  for (int64_t from = 0; from < s->count; from += AT_CHAIN_BLOCK) {
+/* The blocks of a chain that fall to thread `me` of n. */
+static void run_chain(const step *s, char *const *base, int me, int n) {
+  for (int64_t from = me * AT_CHAIN_BLOCK; from < s->count; from += n * AT_CHAIN_BLOCK) {
     int64_t left = s->count - from;
     for (int i = 0; i < s->chain; i++) {
-      run_block(&s[i], base, from, left < AT_CHAIN_BLOCK ? left : AT_CHAIN_BLOCK);
+      run_block(&s[i], base, from, left < AT_CHAIN_BLOCK ? left : AT_CHAIN_BLOCK, me);
     }
   }
 }
@@ -215,20 +252,61 @@ static void copy_outputs(const at_program *p, char *const *base) {
   }
 }
 
+typedef struct run {
+  const at_program *p;
+  char **base;
+  at_poll poll;
+  void *poll_context;
+} run;
+
+/* What thread `me` of n does for a step, or a chain that begins with it. */
+static void run_some(const step *s, char *const *base, int me, int n) {
+  if (s->chain > 1) {
+    run_chain(s, base, me, n);
+  } else if (s->shares > 1) {
+    for (int share = me; share < s->shares; share += n) {
+      run_share(s, base, share);
+    }
+  } else if (me == 0) {
+    run_step(s, base);
+  }
+}
+
+/* Every thread walks through the whole program; only thread 0 polls, as MPI may be behind it. */
+static void run_thread(void *context, int me, int n) {
+  const run *r = context;
+  const at_program *p = r->p;
+  for (int i = 0; i < p->n_step; i += p->step[i].chain) {
+    run_some(&p->step[i], r->base, me, n);
+    if (n > 1) {
+      at_threads_wait();
+    }
+    if (me == 0 && r->poll != NULL) {
+      r->poll(r->poll_context);
+    }
+  }
+}
+
 void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *context) {
   char *base[AT_BASE_COUNT];
   bind_buffers(p, b, base);
-  for (int i = 0; i < p->n_step; i += p->step[i].chain) {
-    if (p->step[i].chain > 1) {
-      run_chain(&p->step[i], base);
-    } else {
-      run_step(&p->step[i], base);
-    }
-    if (poll != NULL) {
-      poll(context);
-    }
+  run r = {p, base, poll, context};
+  if (p->threads > 1) {
+    at_threads_run(p->threads, run_thread, &r);
+  } else {
+    run_thread(&r, 0, 1);
   }
   copy_outputs(p, base);
+}
+
+typedef struct one_step {
+  const step *s;
+  char **base;
+} one_step;
+
+static void run_alone(void *context, int me, int n) {
+  const one_step *o = context;
+  run_some(o->s, o->base, me, n);
 }
 
 void at_program_profile(const at_program *p, const at_bind *b, double (*now_s)(void), at_profile *rows) {
@@ -237,10 +315,11 @@ void at_program_profile(const at_program *p, const at_bind *b, double (*now_s)(v
   for (int i = 0; i < p->n_step; i += p->step[i].chain) {
     const step *s = &p->step[i];
     double start = now_s();
-    if (s->chain > 1) {
-      run_chain(s, base);
+    one_step o = {s, base};
+    if (p->threads > 1) {
+      at_threads_run(p->threads, run_alone, &o);
     } else {
-      run_step(s, base);
+      run_alone(&o, 0, 1);
     }
     double each = (now_s() - start) / s->chain; /* a chain is timed as a whole */
     for (int k = 0; k < s->chain; k++) {

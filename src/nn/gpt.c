@@ -85,11 +85,7 @@ at_val at_gpt_build(at_scope *s, const at_gpt *c, at_val tokens) {
   }
   for (int i = 0; i < c->layers; i++) {
     size_t mark = at_scope_enter(s, "blocks.%d.", i);
-    if (c->recompute) {
-      at_graph_begin_block(g);
-    }
     x = at_gpt_block(s, c, x, true);
-    at_graph_end_block(g);
     at_scope_leave(s, mark);
   }
   x = at_reshape(g, norm(s, c, "norm", x), AT_SHAPE(ids.d[0] * t, c->width));

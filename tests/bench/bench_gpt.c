@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Training throughput of GPT models on one rank, beside the rate of a large matrix product at the same moment.
+/* Training throughput of GPT models on one rank, beside the rate of a large matrix product at the same moment: in f32, with products in
+ * bf16, and in f32 on two threads.
  *
  * FLOPs of a token: at_gpt_train_flops (causal attention counted half).  A step is forward, backward, clipping and AdamW.
- * Medians of 7 runs of at least 0.2 s after one warm-up; warm caches. */
+ * All sides take turns: medians of 7 runs of at least 0.2 s after one warm-up, seconds of the clock; warm caches. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,22 +22,21 @@ static int by_value(const void *a, const void *b) {
 }
 
 typedef struct spread {
-  double low, median, high; /* seconds a call */
+  double run[RUNS]; /* seconds a call */
 } spread;
 
-static spread measure(void (*work)(void *), void *context) {
-  double t[RUNS];
-  work(context);
-  for (int r = 0; r < RUNS; r++) {
-    double start = at_clock_now_s(), now = start;
-    int calls = 0;
-    for (; now - start < 0.2; now = at_clock_now_s(), calls++) {
-      work(context);
-    }
-    t[r] = (now - start) / calls;
+static double once(void (*work)(void *), void *context) {
+  double start = at_clock_now_s(), now = start;
+  int calls = 0;
+  for (; now - start < 0.2; now = at_clock_now_s(), calls++) {
+    work(context);
   }
-  qsort(t, RUNS, sizeof *t, by_value);
-  return (spread){t[0], t[RUNS / 2], t[RUNS - 1]};
+  return (now - start) / calls;
+}
+
+static double median(spread *s) {
+  qsort(s->run, RUNS, sizeof *s->run, by_value);
+  return s->run[RUNS / 2];
 }
 
 typedef struct gemm_job {
@@ -67,33 +67,76 @@ static void run_step(void *context) {
   at_optim_step(&adamw, &j->k->vec, 1e-4, j->n, grad, j->w, &mom);
 }
 
-static at_err bench_model(const at_kernels *k, const at_gpt *gpt, int batch, double peak) {
-  step_job j = {.k = k};
-  AT_TRY(at_lm_task_create(&j.task, gpt, batch, 1, k));
-  j.n = at_lm_task_layout(j.task)->count;
-  int64_t tokens = batch * gpt->context;
-  AT_TRY(at_alloc(&j.w, (size_t)j.n, sizeof(float), "bench"));
-  AT_TRY(at_alloc(&j.m, (size_t)j.n, sizeof(float), "bench"));
-  AT_TRY(at_alloc(&j.v, (size_t)j.n, sizeof(float), "bench"));
-  AT_TRY(at_alloc(&j.tokens, 2 * (size_t)tokens, sizeof(int32_t), "bench"));
-  j.targets = j.tokens + tokens;
-  at_stream s = {.seed = 1, .purpose = AT_RNG_TEST};
+/* A way to run a model. */
+typedef struct side {
+  const char *name;
+  int precision, threads;
+  at_kernels k;
+  step_job job;
+  spread seconds;
+} side;
+
+static at_err create_side(side *s, at_isa isa, const at_gpt *model, int batch) {
+  at_gpt gpt = *model;
+  gpt.precision = s->precision;
+  at_kernels_init(&s->k, isa);
+  s->k.threads = s->threads;
+  step_job *j = &s->job;
+  *j = (step_job){.k = &s->k};
+  AT_TRY(at_lm_task_create(&j->task, &gpt, batch, 1, &s->k));
+  j->n = at_lm_task_layout(j->task)->count;
+  int64_t tokens = batch * gpt.context;
+  AT_TRY(at_alloc(&j->w, (size_t)j->n, sizeof(float), "bench"));
+  AT_TRY(at_alloc(&j->m, (size_t)j->n, sizeof(float), "bench"));
+  AT_TRY(at_alloc(&j->v, (size_t)j->n, sizeof(float), "bench"));
+  AT_TRY(at_alloc(&j->tokens, 2 * (size_t)tokens, sizeof(int32_t), "bench"));
+  j->targets = j->tokens + tokens;
+  at_stream draw = {.seed = 1, .purpose = AT_RNG_TEST};
   for (int64_t i = 0; i < 2 * tokens; i++) {
-    j.tokens[i] = (int32_t)at_rng_below(&s, (uint64_t)i, (uint64_t)gpt->vocab);
+    j->tokens[i] = (int32_t)at_rng_below(&draw, (uint64_t)i, (uint64_t)gpt.vocab);
   }
-  at_layout_init(at_lm_task_layout(j.task), 1, j.w);
-  spread t = measure(run_step, &j);
-  double flops = at_gpt_train_flops(gpt) * (double)tokens;
-  printf("d=%-4lld L=%d T=%-4lld B=%d V=%-5lld %10.0f tokens/s  [%.0f, %.0f]  %6.1f GFLOP/s = %3.0f %% of SGEMM\n",
-         (long long)gpt->width, gpt->layers, (long long)gpt->context, batch, (long long)gpt->vocab,
-         (double)tokens / t.median, (double)tokens / t.high, (double)tokens / t.low, flops / t.median * 1e-9,
-         100 * flops / t.median / peak);
-  void *all[] = {j.w, j.m, j.v, j.tokens};
+  at_layout_init(at_lm_task_layout(j->task), 1, j->w);
+  return AT_OK;
+}
+
+static void destroy_side(side *s) {
+  void *all[] = {s->job.w, s->job.m, s->job.v, s->job.tokens};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     at_free(all[i]);
   }
-  at_lm_task_destroy(j.task);
-  return AT_OK;
+  at_lm_task_destroy(s->job.task);
+}
+
+static at_err bench_model(gemm_job *gemm, const at_gpt *gpt, int batch) {
+  static side sides[] = {{.name = "f32", .precision = AT_PRECISION_F32, .threads = 1},
+                         {.name = "bf16", .precision = AT_PRECISION_BF16, .threads = 1},
+                         {.name = "f32 x2", .precision = AT_PRECISION_F32, .threads = 2}};
+  enum { SIDES = sizeof sides / sizeof sides[0] };
+  spread product;
+  at_err err = AT_OK;
+  for (int i = 0; err == AT_OK && i < SIDES; i++) {
+    err = create_side(&sides[i], gemm->k->isa, gpt, batch);
+  }
+  for (int r = -1; err == AT_OK && r < RUNS; r++) { /* the first one warms up */
+    product.run[r < 0 ? 0 : r] = once(run_gemm, gemm);
+    for (int i = 0; i < SIDES; i++) {
+      sides[i].seconds.run[r < 0 ? 0 : r] = once(run_step, &sides[i].job);
+    }
+  }
+  double peak = 2.0 * GEMM * GEMM * GEMM / median(&product), tokens = (double)(batch * gpt->context);
+  printf("d=%lld L=%d T=%lld B=%d V=%lld; SGEMM n=%d %.1f GFLOP/s\n", (long long)gpt->width, gpt->layers,
+         (long long)gpt->context, batch, (long long)gpt->vocab, GEMM, peak * 1e-9);
+  for (int i = 0; err == AT_OK && i < SIDES; i++) {
+    double t = median(&sides[i].seconds), rate = at_gpt_train_flops(gpt) * tokens / t;
+    const double *run = sides[i].seconds.run;
+    printf("  %-7s %9.0f tokens/s  [%.0f, %.0f]  %6.1f GFLOP/s = %3.0f %% of SGEMM, %.2fx f32\n", sides[i].name,
+           tokens / t, tokens / run[RUNS - 1], tokens / run[0], rate * 1e-9, 100 * rate / peak,
+           median(&sides[0].seconds) / t);
+  }
+  for (int i = 0; i < SIDES; i++) {
+    destroy_side(&sides[i]);
+  }
+  return err;
 }
 
 int main(int argc, char **argv) {
@@ -110,9 +153,8 @@ int main(int argc, char **argv) {
     int64_t d, t, v;
     int layers, heads, batch;
   } model[] = {{64, 64, 256, 2, 4, 8}, {128, 128, 256, 4, 4, 8}, {256, 256, 512, 6, 4, 4}, {384, 256, 2048, 6, 6, 4}};
-  printf("isa %s, %d thread(s), median [slowest, fastest] of %d\n", k.isa_name, pin.threads, RUNS);
+  printf("isa %s, median [slowest, fastest] of %d\n", k.isa_name, RUNS);
   for (size_t i = 0; err == AT_OK && i < sizeof model / sizeof model[0]; i++) {
-    double peak = 2.0 * GEMM * GEMM * GEMM / measure(run_gemm, &g).median;
     at_gpt gpt = {.vocab = model[i].v,
                   .context = model[i].t,
                   .width = model[i].d,
@@ -122,8 +164,7 @@ int main(int argc, char **argv) {
                   .kv_heads = model[i].heads,
                   .tied = true,
                   .norm_eps = 1e-5};
-    printf("SGEMM n=%d %.1f GFLOP/s; ", GEMM, peak * 1e-9);
-    err = bench_model(&k, &gpt, model[i].batch, peak);
+    err = bench_model(&g, &gpt, model[i].batch);
   }
   at_free(g.a);
   at_free(g.b);

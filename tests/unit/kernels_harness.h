@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "kernels/kernels.h"
+#include "kernels/split.h"
 #include "tests/unit/unit.h"
 
 enum { KT_GUARD = 24 };
@@ -204,8 +205,42 @@ static inline double kt_error(int64_t n, const double *got, const double *want) 
   return worst == 0.0 ? 0.0 : worst / scale;
 }
 
+/* The kernel that kt_in_shares runs three times, each on a third of the call. */
+static struct kt_shared {
+  at_kslot slot;
+  at_kernel kernel;
+} kt_shared;
+
+static inline void kt_in_shares(const at_kcall *call) {
+  for (int part = 2; part >= 0; part--) {
+    int64_t from, count;
+    at_kcall share = *call;
+    at_kernel_cut(at_kernel_units(kt_shared.slot, call->dim), part, 3, &from, &count);
+    at_kernel_share(kt_shared.slot, &share, from, count);
+    kt_shared.kernel(&share);
+  }
+}
+
+/* A call cut into shares gives the same bits; BLAS may give others. */
+static inline void kt_check_shares(const kt_case *c, const at_kernels *level, const kt_result *whole) {
+  if (at_kernel_units(c->slot, c->dim) == 1) {
+    return;
+  }
+  const int is_product = c->slot == AT_K_matmul || c->slot == AT_K_matmul_bf16;
+  const double tolerance = is_product && level->isa > AT_ISA_REF && level->isa < AT_ISA_AVX512BF16 ? 1e-4 : 0.0;
+  kt_shared = (struct kt_shared){c->slot, level->f32[c->slot]};
+  kt_result shares = kt_run(c, kt_in_shares, 4, 0);
+  for (int i = 0; i < AT_KOUT && c->out[i] > 0; i++) {
+    if (!(kt_error(c->out[i], shares.out[i], whole->out[i]) <= tolerance)) {
+      fail_msg("%s %s, dim %d %d %d %d %d: output %d is another in shares", level->isa_name, at_kernel_name(c->slot),
+               (int)c->dim[0], (int)c->dim[1], (int)c->dim[2], (int)c->dim[3], (int)c->dim[4], i);
+    }
+  }
+  kt_result_free(&shares);
+}
+
 /* Runs `c` at `isa` in f32 and compares each output with the f64 reference: error relative to the tensor's largest element at
- * most `tolerance`.  Runs it again off alignment and wants the same bits. */
+ * most `tolerance`.  Runs it again off alignment and in shares and wants the same bits. */
 static inline void kt_check(const kt_case *c, at_isa isa, double tolerance) {
   at_kernels level;
   at_kernels_init(&level, isa);
@@ -229,6 +264,7 @@ static inline void kt_check(const kt_case *c, at_isa isa, double tolerance) {
     }
     kt_result_free(&again);
   }
+  kt_check_shares(c, &level, &got);
   kt_result_free(&want);
   kt_result_free(&got);
 }
