@@ -97,6 +97,10 @@ with h5py.File('b.h5') as f:
     assert f['means/seconds'].attrs['units'] in (b's', 's') and f.get('provenance') is not None
 assert error['f32', 'exact'] < 1e-6 < error['int8', 'twophase'] < 0.02 < error['topk', 'gather'] < 1
 PYTHON
+  "$BATS_TEST_DIRNAME/../../analysis/bench" b.h5 -o b.svg
+  grep -q 'MPI_Allreduce' b.svg
+  run "$BATS_TEST_DIRNAME/../../analysis/bench" data.h5
+  [ "$status" -eq 2 ]
   run "$ATOLL" bench comm most=1KiB
   [ "$status" -eq 2 ]
   [[ $output == *'least'* ]]
