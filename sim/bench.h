@@ -22,8 +22,8 @@ at_bench_time at_bench_time_of(double *t, int n);
 /* `body` once to warm up, then `repeats` times: each from a barrier to the end of the slowest rank.  Collective. */
 at_err at_bench_repeat(at_comm *world, int repeats, at_err (*body)(void *context), void *context, at_bench_time *out);
 
-/* The slowest link between neighbours, measured while all ranks send to the next and receive from the one before: payload rate from
- * two lengths, one message's latency from exchanges of a byte.  One rank: a link without cost.  Collective. */
+/* The slowest link between neighbours, measured while all ranks send to the next and receive from the one before: payload rate
+ * over half a second, a message's latency from messages of a byte.  One rank: a link without cost.  Collective. */
 at_err at_bench_link(at_comm *world, at_link *out);
 
 /* Rates of this machine's cores while all ranks work, bytes of floats per second; the slowest rank's. */

@@ -37,7 +37,7 @@ at_err at_bench_repeat(at_comm *world, int repeats, at_err (*body)(void *context
 
 /* ---- links ---- */
 
-enum { MESSAGE = 32768, WINDOW = 16, PINGS = 21 };
+enum { MESSAGE = 32768, WINDOW = 8, PINGS = 21 };
 
 typedef struct line {
   at_comm *world;
@@ -84,17 +84,15 @@ static at_err time_stream(line *l, int64_t messages, int64_t bytes, int repeats,
   return AT_OK;
 }
 
-/* Lengths that take about a quarter and half a second; their difference is free of what a start costs. */
+/* A length that takes about half a second, several times. */
 static at_err measure_line(line *l, at_link *out) {
-  double probe = 0, part = 0, whole = 0, ping = 0;
+  double probe = 0, whole = 0, ping = 0;
   AT_TRY(time_stream(l, PINGS, 1, 5, &ping));
   AT_TRY(time_stream(l, 8, MESSAGE, 1, &probe));
-  const int64_t n = (int64_t)fmin(fmax(8 * 0.25 / probe, 8), 1 << 14);
-  AT_TRY(time_stream(l, n, MESSAGE, 3, &part));
-  AT_TRY(time_stream(l, 2 * n, MESSAGE, 3, &whole));
-  *out =
-      (at_link){.bytes_per_s = whole > part ? (double)n * MESSAGE / (whole - part) : 2.0 * (double)n * MESSAGE / whole,
-                .latency_s = ping / PINGS};
+  const int64_t n = (int64_t)fmin(fmax(8 * 0.5 / probe, 16), 1 << 14);
+  AT_TRY(time_stream(l, n, MESSAGE, 5, &whole));
+  const double latency = ping / PINGS;
+  *out = (at_link){.bytes_per_s = (double)n * MESSAGE / fmax(whole - latency, 1e-9), .latency_s = latency};
   return at_comm_bcast(l->world, 0, out, sizeof *out);
 }
 

@@ -381,7 +381,7 @@ static at_err take_events(at_reduce *r, owners *o, bool block) {
     at_wire_event e;
     AT_TRY(at_wire_next(r->wire, block, &found, &e));
     if (!found) {
-      return AT_OK;
+      break;
     }
     const int64_t what = e.cookie / 4;
     if (e.cookie % 4 == EVENT_UP) {
@@ -391,10 +391,10 @@ static at_err take_events(at_reduce *r, owners *o, bool block) {
       o->down_bytes[what] = e.bytes;
       make_ready(o, what);
     } else {
-      AT_TRY(at_post_arrived(o->post, e.bytes));
+      at_post_arrived(o->post, e.bytes);
     }
   }
-  return AT_OK;
+  return at_post_serve(o->post);
 }
 
 static at_err poll(at_reduce *r, bool block, bool *worked) {

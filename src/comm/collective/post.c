@@ -4,8 +4,9 @@
 
 #include "src/base/alloc.h"
 
-/* What may be on its way: enough that links do not run dry while receivers are busy, little enough that shares stay even. */
-enum { WINDOW_BYTES = 262144 };
+/* What may be on its way: enough that links do not run dry, little enough that shares stay even.  Doubled within a round whenever
+ * everything has arrived and more waits: the ranks compute between polls, and links stood still. */
+enum { WINDOW_LEAST = 262144, WINDOW_MOST = 1 << 24 };
 
 typedef struct letter {
   int dest;
@@ -15,7 +16,8 @@ typedef struct letter {
 
 struct at_post {
   at_wire *wire; /* borrowed */
-  int64_t room, n, next, away_bytes;
+  int64_t room, n, next, away_bytes, window;
+  bool was_away;   /* something was on its way when last looked */
   letter *letters; /* [room], of which those from `next` on wait */
 };
 
@@ -42,11 +44,13 @@ void at_post_destroy(at_post *p) {
 
 void at_post_begin(at_post *p) {
   p->n = p->next = p->away_bytes = 0;
+  p->window = WINDOW_LEAST;
+  p->was_away = false;
 }
 
 /* Send what waits, while little is on its way. */
 static at_err serve(at_post *p) {
-  while (p->next < p->n && p->away_bytes < WINDOW_BYTES) {
+  while (p->next < p->n && p->away_bytes < p->window) {
     const letter *l = &p->letters[p->next++];
     p->away_bytes += l->bytes;
     AT_TRY(at_wire_send_known(p->wire, l->dest, l->tag, l->buf, l->bytes, l->cookie));
@@ -62,9 +66,17 @@ at_err at_post_send(at_post *p, int dest, int64_t tag, const void *buf, int64_t 
   return serve(p);
 }
 
-at_err at_post_arrived(at_post *p, int64_t bytes) {
+void at_post_arrived(at_post *p, int64_t bytes) {
   p->away_bytes -= bytes;
-  return serve(p);
+}
+
+at_err at_post_serve(at_post *p) {
+  if (p->was_away && p->away_bytes == 0 && p->next < p->n && p->window < WINDOW_MOST) {
+    p->window *= 2;
+  }
+  const at_err err = serve(p);
+  p->was_away = p->away_bytes > 0;
+  return err;
 }
 
 bool at_post_is_empty(const at_post *p) {
