@@ -55,7 +55,7 @@ spaces() {
   [ "$status" -eq 3 ]
   local pid signal
   for signal in INT TERM KILL; do
-    setsid "$NET" 2 1gbit -- sleep 60 3>&- &
+    env --default-signal=INT setsid "$NET" 2 1gbit -- sleep 60 3>&- & # a shell in the background ignores interrupts
     pid=$!
     "$NET" 2 1gbit -- true
     for _ in {1..100}; do
