@@ -37,7 +37,7 @@ at_err at_bench_repeat(at_comm *world, int repeats, at_err (*body)(void *context
 
 /* ---- links ---- */
 
-enum { MESSAGE = 32768, WINDOW = 8, PINGS = 21 };
+enum { MESSAGE = 32768, WINDOW = 16, PINGS = 21 };
 
 typedef struct line {
   at_comm *world;
