@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `atoll bench WHAT`: measurements of this machine with the program's own parts.  Rank 0 measures, the others wait. */
+/* `atoll bench WHAT`: measurements of this machine with the program's own parts. */
+#include "sim/bench.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,19 +113,29 @@ done:
   return err;
 }
 
+/* On rank 0, while the others wait. */
+static at_err bench_graph_once(at_session *s, int argc, char **argv) {
+  return at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? bench_graph(s, argc, argv) : AT_OK);
+}
+
 static const struct {
   const char *name, *usage;
-  at_err (*run)(at_session *s, int argc, char **argv);
+  at_err (*run)(at_session *s, int argc, char **argv); /* collective */
 } benches[] = {
-    {"graph", "graph [CONFIG.yaml] [model.width=... local.batch=...]   a training step by operation", bench_graph},
+    {"graph", "graph [CONFIG.yaml] [model.width=... local.batch=...]   a training step by operation", bench_graph_once},
+    {"comm", "comm [key=value ...]      means over ranks by size, codec and algorithm; comm --help", at_bench_comm},
+    {"overlap", "overlap [key=value ...]   a mean hidden behind a backward pass; overlap --help", at_bench_overlap},
 };
 enum { N_BENCHES = sizeof benches / sizeof benches[0] };
 
 at_err at_bench_main(at_session *s, int argc, char **argv) {
-  for (int i = 0; argc > 0 && i < N_BENCHES; i++) {
-    if (strcmp(argv[0], benches[i].name) == 0) {
-      return at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? benches[i].run(s, argc - 1, argv + 1) : AT_OK);
+  char usage[512] = "";
+  for (int i = 0; i < N_BENCHES; i++) {
+    if (argc > 0 && strcmp(argv[0], benches[i].name) == 0) {
+      return benches[i].run(s, argc - 1, argv + 1);
     }
+    snprintf(usage + strlen(usage), sizeof usage - strlen(usage), "%s atoll bench %s", i > 0 ? "\n      " : "",
+             benches[i].usage);
   }
-  return AT_FAIL(AT_ERR_ARG, "Usage: atoll bench %s", benches[0].usage);
+  return AT_FAIL(AT_ERR_ARG, "Usage:%s", usage);
 }

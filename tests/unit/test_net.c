@@ -39,6 +39,20 @@ static void extensions_add_up(void **state) {
   assert_float_equal(at_net_round_s(AT_TOPOLOGY_rar, &link, &plain, 1, 1000, 0), 0, 0);
 }
 
+/* Two ranks, 10 MB/s of link: a ring of 20 MB takes 2 s, coding at 40 MB/s
+ * a half, a half, a half and once of n. */
+static void pieces_hide_the_faster(void **state) {
+  (void)state;
+  const double n = 2e7, coding = n * (0.5 + 0.5 + 0.5 + 1) / 4e7;
+  at_link link = {.bytes_per_s = 1e7};
+  at_codec_cost codec = {1, 1 / 4e7, 1 / 4e7};
+  assert_float_equal(at_net_collective_s(AT_NET_ring, &link, &codec, 2, n, 0), 2 + coding, 1e-9);
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 1), 2 + coding, 1e-9);
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 100), 2 + coding / 50, 1e-9);
+  link.bytes_per_s = 1e9; /* now the cores are what is slow */
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 100), coding + 0.02 / 50, 1e-9);
+}
+
 /* 20 MB at 10 MB/s; what the plain algorithms move is known. */
 static void collectives_move_what_they_must(void **state) {
   (void)state;
@@ -99,6 +113,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(topologies_match_the_published_case),
       cmocka_unit_test(extensions_add_up),
+      cmocka_unit_test(pieces_hide_the_faster),
       cmocka_unit_test(collectives_move_what_they_must),
       cmocka_unit_test(clock_waits_for_the_slowest_or_the_deadline),
       cmocka_unit_test(devices_are_found_by_name),

@@ -8,7 +8,7 @@ int at_reduce_choose(const at_reduce *r, int64_t p) {
   }
   int64_t m = 0, n = 0;
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     m += at_frame_bytes(&r->cfg.up, &shape, (uint64_t)r->round);
     n += at_frame_bytes(&r->cfg.down, &shape, (uint64_t)r->round);
   }

@@ -61,7 +61,8 @@ void at_reduce_lend(at_reduce *r, int64_t id, double weight, const float *x);
 at_err at_reduce_start(at_reduce *r, float *out);
 /* Do one piece of work, if there is some, and let messages move.  Errors are kept until finish.  Not collective. */
 void at_reduce_poll(at_reduce *r);
-void at_reduce_poll_hook(void *reduce);     /* the same, as an at_poll */
+/* As an at_poll: all the work there is.  Encoding and adding must be done some time; done early, links get to work early. */
+void at_reduce_poll_hook(void *reduce);
 bool at_reduce_is_done(const at_reduce *r); /* on this rank */
 /* Complete the round.  After AT_ERR_FORMAT (a damaged frame) out is unspecified; the same code on all ranks.  Collective. */
 at_err at_reduce_finish(at_reduce *r);
