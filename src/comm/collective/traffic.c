@@ -24,7 +24,7 @@ static int64_t owner_of(const tally *t, int64_t piece) {
 static void count_owners(tally *t) {
   const double p = (double)t->at.clients, others = t->at.ranks - 1;
   for (int64_t j = 0; j < t->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(t->cut, j);
+    const at_piece shape = at_cut_piece(t->cut, j);
     const double up = (double)at_frame_bytes(&t->cfg->up, &shape, (uint64_t)t->at.round);
     const double down = (double)at_frame_bytes(&t->cfg->down, &shape, (uint64_t)t->at.round);
     if (t->algorithm == AT_ALGORITHM_gather) {
@@ -65,7 +65,7 @@ static at_err count_hops(tally *t) {
   at_hop *steps = NULL;
   AT_TRY(at_alloc(&steps, (size_t)at_hops_most(t->algorithm, p, t->cfg->fan_in), sizeof *steps, "steps"));
   for (int64_t j = 0; j < t->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(t->cut, j);
+    const at_piece shape = at_cut_piece(t->cut, j);
     const double bytes = (double)at_frame_bytes(&t->cfg->up, &shape, (uint64_t)t->at.round);
     for (int64_t v = 0; v < p; v++) {
       const int64_t n = at_hops_plan(t->algorithm, p, t->cfg->fan_in, v, j * p / t->cut->n_pieces, steps);
@@ -112,7 +112,7 @@ static void count_integers(tally *t) {
   const int64_t block = t->cfg->up.kind == AT_CODEC_bounded ? AT_BLOCK_MAX : t->cfg->up.block;
   int64_t tops = 0;
   for (int64_t j = 0; j < t->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(t->cut, j);
+    const at_piece shape = at_cut_piece(t->cut, j);
     for (int64_t s = 0, from = 0; s < shape.n_segments; from = shape.ends[s++]) {
       tops += (shape.ends[s] - from + block - 1) / block;
     }
