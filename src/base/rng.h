@@ -21,7 +21,8 @@
   X(FAULT, 8)     /* emulated client failures */                           \
   X(QUANTISE, 9)  /* stochastic rounding of codecs */                      \
   X(TEST, 10)     /* tests and benchmarks */                               \
-  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */
+  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */  \
+  X(AUGMENT, 12)  /* how built examples are varied; client = hash of its name */
 
 typedef enum at_purpose {
 #define X(name, number) AT_RNG_##name = number,
