@@ -428,81 +428,6 @@ static void keeps_the_last_ones(mpi_test *t) {
   leave(t, &p);
 }
 
-/* Small replicated items: by an image in the background, and the same contents as the long way gives. */
-static void begun_ones_follow_in_order(mpi_test *t) {
-  place p;
-  char path[192];
-  int64_t loaded = -1, n = 0, *rounds = NULL;
-  enter(t, &p);
-  state *s = NULL;
-  MPI_CHECK(t, at_ckpt_kept_bytes(ITEMS, (s = new_state(t, 1, t->rank, t->size))->items) == 0); /* it has rows */
-  at_free(s);
-  for (int64_t round = 1; round <= 6; round++) {
-    s = new_state(t, round, t->rank, t->size);
-    MPI_CHECK(t, at_ckpt_kept_bytes(5, s->items) > 2 * D * 8);
-    MPI_CHECK_OK(t, at_ckpt_begin(p.run, t->world, NULL, round, 5, s->items, 2));
-    memset(s->theta, 0, sizeof s->theta); /* it may change now */
-    at_free(s);
-  }
-  MPI_CHECK_OK(t, at_run_settle(p.run, t->world));
-  MPI_CHECK_OK(t, at_ckpt_list(p.run_folder, &n, &rounds));
-  MPI_CHECK(t, n == 2 && rounds[0] == 5 && rounds[1] == 6);
-  at_free(rounds);
-  for (int64_t round = 5; round <= 6; round++) {
-    s = new_state(t, -1, t->rank, t->size);
-    state *want = new_state(t, round, t->rank, t->size);
-    MPI_CHECK_OK(t, at_ckpt_load(p.run, t->world, NULL, round, 5, s->items, &loaded));
-    MPI_CHECK(t, memcmp(s->theta, want->theta, sizeof s->theta) == 0 && s->steps == want->steps);
-    MPI_CHECK(t, memcmp(s->bytes, want->bytes, sizeof s->bytes) == 0 && s->clock_s == want->clock_s);
-    at_free(s);
-    at_free(want);
-  }
-  at_h5 *f = NULL;
-  checkpoint_name(&p, 6, path);
-  MPI_CHECK_OK(t, at_h5_open_kind(&f, path, "checkpoint"));
-  MPI_CHECK_OK(t, at_h5_verify(f, &n));
-  MPI_CHECK(t, n == 5 + 4);
-  MPI_CHECK_OK(t, at_h5_get_attr_i64(f, "/", "round", &loaded));
-  MPI_CHECK(t, loaded == 6);
-  at_h5_close(f);
-  /* Other items: another file. */
-  s = new_state(t, 7, t->rank, t->size);
-  MPI_CHECK_OK(t, at_ckpt_begin(p.run, t->world, NULL, 7, 3, s->items + 1, 2));
-  MPI_CHECK_OK(t, at_ckpt_load(p.run, t->world, NULL, -1, 3, s->items + 1, &loaded));
-  MPI_CHECK(t, loaded == 7);
-  at_free(s);
-  leave(t, &p);
-}
-
-static void a_full_disk_is_told_later(mpi_test *t) {
-  place p;
-  char small[128], run_folder[160], checkpoints[192];
-  enter(t, &p);
-  snprintf(small, sizeof small, "%s/small", p.folder);
-  snprintf(run_folder, sizeof run_folder, "%s/run", small);
-  snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", run_folder);
-  if (!mount_small(t, small, "600k")) {
-    leave(t, &p);
-    MPI_SKIP(t, "a file system to fill cannot be mounted here (not root?)");
-  }
-  at_run *run = NULL;
-  MPI_CHECK_OK(t, at_run_open(&run, t->world, run_folder, AT_RUN_NEW));
-  if (run != NULL) {
-    state *s = new_state(t, 1, t->rank, t->size);
-    MPI_CHECK_OK(t, at_ckpt_begin(run, t->world, NULL, 1, 5, s->items, 0)); /* 400 KB: only one fits */
-    MPI_CHECK_OK(t, at_run_settle(run, t->world));
-    MPI_CHECK_OK(t, at_ckpt_begin(run, t->world, NULL, 2, 5, s->items, 0));
-    MPI_CHECK_FAILS(t, AT_ERR_FILE, "000002.h5", at_run_settle(run, t->world));
-    MPI_CHECK(t, strstr(at_err_message(), "No space left on device") != NULL);
-    MPI_CHECK(t, entries(t, checkpoints) == 1);
-    MPI_CHECK_OK(t, at_run_settle(run, t->world));
-    at_free(s);
-  }
-  at_run_close(run);
-  unmount_small(t, small);
-  leave(t, &p);
-}
-
 static void nothing_to_load_is_said(mpi_test *t) {
   place p;
   enter(t, &p);
@@ -632,11 +557,11 @@ static void no_clients_and_no_memory_lost(mpi_test *t) {
 }
 
 int main(int argc, char **argv) {
-  return MPI_TEST_MAIN(
-      argc, argv, MPI_CASE(round_trip), MPI_CASE(loads_on_fewer_ranks), MPI_CASE(loads_on_more_ranks),
-      MPI_CASE(bytes_do_not_depend_on_ranks), MPI_CASE(any_rank_may_ask_for_any_row), MPI_CASE(newest_good_one_wins),
-      MPI_CASE(finds_flipped_bits), MPI_CASE(names_the_damaged_item), MPI_CASE(refuses_what_does_not_fit),
-      MPI_CASE(refuses_rows_that_do_not_cover), MPI_CASE(keeps_the_last_ones), MPI_CASE(begun_ones_follow_in_order),
-      MPI_CASE(a_full_disk_is_told_later), MPI_CASE(nothing_to_load_is_said), MPI_CASE(a_full_disk_is_a_clean_error),
-      MPI_CASE(a_disk_without_any_room), MPI_CASE(many_small_rows), MPI_CASE(no_clients_and_no_memory_lost));
+  return MPI_TEST_MAIN(argc, argv, MPI_CASE(round_trip), MPI_CASE(loads_on_fewer_ranks), MPI_CASE(loads_on_more_ranks),
+                       MPI_CASE(bytes_do_not_depend_on_ranks), MPI_CASE(any_rank_may_ask_for_any_row),
+                       MPI_CASE(newest_good_one_wins), MPI_CASE(finds_flipped_bits), MPI_CASE(names_the_damaged_item),
+                       MPI_CASE(refuses_what_does_not_fit), MPI_CASE(refuses_rows_that_do_not_cover),
+                       MPI_CASE(keeps_the_last_ones), MPI_CASE(nothing_to_load_is_said),
+                       MPI_CASE(a_full_disk_is_a_clean_error), MPI_CASE(a_disk_without_any_room),
+                       MPI_CASE(many_small_rows), MPI_CASE(no_clients_and_no_memory_lost));
 }
