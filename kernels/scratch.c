@@ -38,6 +38,8 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
     return attention_bwd_bytes(dim);
   case AT_K_matmul:
   case AT_K_matmul_bf16:
+  case AT_K_matmul_add:
+  case AT_K_matmul_add_bf16:
     return matmul_bytes(dim);
   case AT_K_layernorm_bwd:
   case AT_K_rmsnorm_bwd:

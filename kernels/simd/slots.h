@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slots that have a vector version, and their names.
  *
- * matmul is BLAS at avx2 and our own from avx512 on; matmul_bf16 is BLAS on rounded inputs where there are no instructions for
- * it.  Slots that are not here run the reference, which is as fast as memory where it moves values by rows (place,
+ * matmul and matmul_add are BLAS at avx2 and our own from avx512 on; with bf16 they are BLAS on rounded inputs where there are no
+ * instructions for it.  Slots that are not here run the reference, which is as fast as memory where it moves values by rows (place,
  * causal_fill, onehot, embed, embed_bwd). */
 #ifndef AT_SIMD_SLOTS_H
 #define AT_SIMD_SLOTS_H
@@ -31,9 +31,13 @@ extern const at_vec at_avx2_vec, at_avx512_vec;
 /* Batched product through cblas_sgemm (kernels/blas.c); the second rounds the inputs first. */
 void at_blas_matmul(const at_kcall *k);
 void at_blas_matmul_bf16(const at_kcall *k);
+void at_blas_matmul_add(const at_kcall *k);
+void at_blas_matmul_add_bf16(const at_kcall *k);
 /* Own products (kernels/avx512/product.h). */
 void at_avx512_matmul(const at_kcall *k);
 void at_avx512bf16_matmul_bf16(const at_kcall *k);
+void at_avx512_matmul_add(const at_kcall *k);
+void at_avx512bf16_matmul_add_bf16(const at_kcall *k);
 
 /* One thread, unless the environment asks BLAS for a number of them. */
 void at_blas_init(void);

@@ -113,24 +113,66 @@ static at_place_ref output_place(const planner *w, const at_output *o) {
     return (at_place_ref){AT_BASE_STATE, at};
   case AT_SLOT_GRAD:
     return (at_place_ref){AT_BASE_GRAD, at};
+  case AT_SLOT_PARAM:
+    return (at_place_ref){AT_BASE_PARAM, at};
   default:
     return (at_place_ref){AT_BASE_OUT + o->index, at};
   }
 }
 
+static int step_of(const planner *w, at_val v) {
+  int s = 0;
+  while (w->p->node[s] != w->g->value[v].node) {
+    s++;
+  }
+  return s;
+}
+
+/* May the output overwrite parameters as it is made?  They must have been read before, or be what the operation overlays. */
+static bool can_overwrite(const planner *w, const at_output *o) {
+  const at_graph *g = w->g;
+  const int step = step_of(w, w->root[o->value]);
+  const at_node *n = &g->node[w->p->node[step]];
+  const int64_t end = o->offset + at_shape_count(g->value[o->value].shape);
+  for (int v = 0; v < g->n_value; v++) {
+    const at_value *x = &g->value[v];
+    const bool meets =
+        x->leaf == AT_LEAF_PARAM && x->leaf_at < end && o->offset < x->leaf_at + at_shape_count(x->shape);
+    if (!meets || w->last[v] < step) {
+      continue;
+    }
+    bool overlaid =
+        w->last[v] == step && at_op_get(n->op)->in_place && w->root[n->in[0]] == v && x->leaf_at == o->offset;
+    for (int k = 1; k < n->n_in; k++) {
+      overlaid = overlaid && w->root[n->in[k]] != v;
+    }
+    if (!overlaid) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool is_free(const planner *w, const at_output *o) {
+  return !w->bound[w->root[o->value]] && o->slot != AT_SLOT_STATE && (o->slot != AT_SLOT_PARAM || can_overwrite(w, o));
+}
+
 /* An output is written where it is wanted when its bytes are free to live there; otherwise it is copied at the end.
  * State is always copied: the old one may still be read. */
-static void place_outputs(planner *w, const at_output *outs, int n_outs) {
+static void place_outputs(planner *w, const at_output *outs, int n_outs, bool params) {
   for (int i = 0; i < n_outs; i++) {
     const at_output *o = &outs[i];
     at_place_ref to = output_place(w, o);
+    if ((o->slot == AT_SLOT_PARAM) != params) {
+      continue;
+    }
     if (o->value == AT_NONE) {
       size_t bytes = (size_t)o->count * at_dtype_bytes(w->g->real);
       w->p->copy[w->p->n_copy++] = (at_copy){.to = to, .bytes = bytes};
       continue;
     }
     at_val r = w->root[o->value];
-    if (!w->bound[r] && o->slot != AT_SLOT_STATE) {
+    if (is_free(w, o)) {
       w->bound[r] = true;
       w->p->place[r] = to;
     } else {
@@ -330,7 +372,8 @@ at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_
   order_steps(&w);
   at_plan_chains(g, p->node, p->n_step, p->chain);
   AT_TRY_TO(err, done, place_leaves(&w));
-  place_outputs(&w, outs, n_outs);
+  place_outputs(&w, outs, n_outs, false);
+  place_outputs(&w, outs, n_outs, true); /* when it is known what else is read to the end */
   AT_TRY_TO(err, done, place_values(&w));
 done:
   at_free(w.live);
