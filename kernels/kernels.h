@@ -123,6 +123,8 @@ typedef void (*at_kernel)(const at_kcall *k);
  * conv2d                      in: x [n][h][w][c], w; out: y [n][oh][ow][oc] = sum of x(oy stride - pad + ky, ..) w(ky, ..).
  * conv2d_dx                   in: dy, w; out: dx (the transpose in x).  scratch
  * conv2d_dw                   in: x, dy; out: dw (the transpose in w).  scratch
+ * conv2d_bf16 conv2d_dx_bf16 conv2d_dw_bf16   the same three with both inputs rounded to bf16 (nearest even), sums in f32 or wider.
+ *                             scratch
  * unfold                      in: x; out [n][oh ow][kh kw c]: the patches that a convolution multiplies; same dim (oc unread,
  *                             groups 1)
  * fold                        in: dp [n][oh ow][kh kw c]; out: dx [n][h][w][c]: its transpose
@@ -149,7 +151,7 @@ typedef void (*at_kernel)(const at_kcall *k);
   X(join) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                \
   X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
   X(softmax) X(length_fill) X(dropout) X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                           \
-  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(conv2d_bf16) X(conv2d_dx_bf16) X(conv2d_dw_bf16) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
   X(moments) X(rows_affine) X(rows_dot)
 /* clang-format on */
 

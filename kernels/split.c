@@ -125,8 +125,11 @@ static cut cut_of(at_kslot slot, const int64_t *d) {
   case AT_K_attention_bwd:
     return attention(slot, d);
   case AT_K_conv2d:
+  case AT_K_conv2d_bf16:
+    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], 0);
   case AT_K_conv2d_dx:
-    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], slot == AT_K_conv2d_dx);
+  case AT_K_conv2d_dx_bf16:
+    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], 1);
   case AT_K_maxpool:
   case AT_K_avgpool:
   case AT_K_avgpool_bwd:

@@ -80,4 +80,9 @@ void at_kernels_init(at_kernels *k, at_isa isa) {
   } else {
     use_avx512(k);
   }
+  if (isa >= AT_ISA_AVX512BF16) {
+    k->f32[AT_K_conv2d_bf16] = at_avx512bf16_conv2d_bf16;
+    k->f32[AT_K_conv2d_dx_bf16] = at_avx512bf16_conv2d_dx_bf16;
+    k->f32[AT_K_conv2d_dw_bf16] = at_avx512bf16_conv2d_dw_bf16;
+  }
 }

@@ -26,19 +26,22 @@ AT_INLINE __m512i pairs_of(__m512 high, __m512 low) {
   return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
-/* 16 columns from `depth` rows of floats, `stride` apart: word p of column j is rows 2p, 2p + 1.  to: words `step` apart. */
-AT_INLINE void pack_rows(int64_t depth, int64_t width, const float *from, int64_t stride, uint32_t *to, int64_t step) {
+/* 16 words, each of a lane of both. */
+AT_INLINE __m512i zipped(__m512 high, __m512 low) {
   const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
                                        5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return _mm512_permutexvar_epi16(zip, pairs_of(high, low));
+}
+
+/* 16 columns from `depth` rows of floats, `stride` apart: word p of column j is rows 2p, 2p + 1.  to: words `step` apart. */
+AT_INLINE void pack_rows(int64_t depth, int64_t width, const float *from, int64_t stride, uint32_t *to, int64_t step) {
   const __mmask16 m = first(width);
   int64_t p = 0;
   for (; p + 2 <= depth; p += 2, from += 2 * stride, to += step) {
-    const __m512i both = pairs_of(_mm512_maskz_loadu_ps(m, from + stride), _mm512_maskz_loadu_ps(m, from));
-    _mm512_store_si512(to, _mm512_permutexvar_epi16(zip, both));
+    _mm512_store_si512(to, zipped(_mm512_maskz_loadu_ps(m, from + stride), _mm512_maskz_loadu_ps(m, from)));
   }
   if (p < depth) {
-    _mm512_store_si512(to,
-                       _mm512_permutexvar_epi16(zip, pairs_of(_mm512_setzero_ps(), _mm512_maskz_loadu_ps(m, from))));
+    _mm512_store_si512(to, zipped(_mm512_setzero_ps(), _mm512_maskz_loadu_ps(m, from)));
   }
 }
 

@@ -16,7 +16,7 @@
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(relu) X(relu_bwd)                                                          \
   X(reduce_sum) X(logsumexp) X(softmax)                                                                                \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)    \
-  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot) \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(conv2d_bf16) X(conv2d_dx_bf16) X(conv2d_dw_bf16) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot) \
   X(abs) X(clamp) X(clamp_bwd) X(softplus)
 /* clang-format on */
 
@@ -38,6 +38,11 @@ void at_avx512_matmul(const at_kcall *k);
 void at_avx512bf16_matmul_bf16(const at_kcall *k);
 void at_avx512_matmul_add(const at_kcall *k);
 void at_avx512bf16_matmul_add_bf16(const at_kcall *k);
+
+/* Convolutions with instructions for bf16 (kernels/simd/conv_words.h). */
+void at_avx512bf16_conv2d_bf16(const at_kcall *k);
+void at_avx512bf16_conv2d_dx_bf16(const at_kcall *k);
+void at_avx512bf16_conv2d_dw_bf16(const at_kcall *k);
 
 /* One thread, unless the environment asks BLAS for a number of them. */
 void at_blas_init(void);

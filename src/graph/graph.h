@@ -41,7 +41,7 @@ at_dtype at_graph_real(const at_graph *g);
 at_shape at_graph_shape(const at_graph *g, at_val v);
 int at_graph_node_count(const at_graph *g);
 
-/* What matrix products read of their inputs: all of them, or their upper halves (bf16, rounded to nearest even), with sums in f32;
+/* What matrix products and convolutions read of their inputs: all of them, or their upper halves (bf16, rounded to nearest even), with sums in f32;
  * everything else is f32, as are the values between. */
 typedef enum at_precision { AT_PRECISION_F32, AT_PRECISION_BF16 } at_precision;
 extern const char *const at_precision_names[]; /* "f32", "bf16", NULL */
