@@ -19,6 +19,7 @@ typedef struct planner {
   const at_graph *g;
   at_plan *p;
   bool *live;    /* by node */
+  int *after;    /* by node: the one that it follows at once, out of turn, or -1 */
   at_val *root;  /* by value: where its bytes are (reshape shares its input's) */
   int *last;     /* by root value: the last step that reads it */
   int *piece_of; /* by root value: its piece, or -1 */
@@ -52,7 +53,12 @@ static void mark_live(planner *w, const at_output *outs, int n_outs) {
   }
 }
 
-static void order_steps(planner *w) {
+static bool runs(const planner *w, int node) {
+  const at_node *n = &w->g->node[node];
+  return w->live[node] && n->op != AT_OP_leaf && at_op_get(n->op)->kslot >= 0;
+}
+
+static void find_roots(planner *w) {
   const at_graph *g = w->g;
   for (int v = 0; v < g->n_value; v++) {
     w->root[v] = v;
@@ -60,16 +66,59 @@ static void order_steps(planner *w) {
   }
   for (int i = 0; i < g->n_node; i++) {
     const at_node *n = &g->node[i];
-    if (!w->live[i]) {
+    if (w->live[i] && n->op != AT_OP_leaf && !runs(w, i)) {
+      w->root[n->out] = w->root[n->in[0]];
+    }
+  }
+}
+
+/* A product that is added up on a parameter waits for the parameter's readers, not for all that was built before it: what it reads
+ * need not be kept so long.  The node that it may follow, or -1 if it stays where it is. */
+static int follows(const planner *w, int node) {
+  const at_graph *g = w->g;
+  const at_node *n = &g->node[node];
+  const at_val base = w->root[n->in[0]];
+  int after = -1;
+  if (n->op != AT_OP_matmul_add || g->value[base].leaf != AT_LEAF_PARAM) {
+    return -1;
+  }
+  for (int i = 0; i < node; i++) {
+    bool matters = false;
+    for (int k = 0; runs(w, i) && k < g->node[i].n_in; k++) {
+      matters = matters || w->root[g->node[i].in[k]] == base;
+    }
+    for (int k = 1; k < n->n_in; k++) {
+      matters = matters || g->value[w->root[n->in[k]]].node == i;
+    }
+    after = matters ? i : after;
+  }
+  return after >= 0 && g->node[after].op != AT_OP_matmul_add && runs(w, after) ? after : -1;
+}
+
+static void add_step(planner *w, int node) {
+  const at_node *n = &w->g->node[node];
+  for (int k = 0; k < n->n_in; k++) {
+    w->last[w->root[n->in[k]]] = w->p->n_step;
+  }
+  w->p->node[w->p->n_step++] = node;
+}
+
+/* In the order that nodes were built in, but for those that follow another at once. */
+static void order_steps(planner *w) {
+  const int n_node = w->g->n_node;
+  find_roots(w);
+  for (int i = 0; i < n_node; i++) {
+    w->after[i] = runs(w, i) ? follows(w, i) : -1;
+  }
+  for (int i = 0; i < n_node; i++) {
+    if (!runs(w, i) || w->after[i] >= 0) {
       continue;
     }
-    if (n->op != AT_OP_leaf && at_op_get(n->op)->kslot < 0) {
-      w->root[n->out] = w->root[n->in[0]];
-    } else if (n->op != AT_OP_leaf) {
-      for (int k = 0; k < n->n_in; k++) {
-        w->last[w->root[n->in[k]]] = w->p->n_step;
+    add_step(w, i);
+    for (int k = i + 1; k < n_node; k++) {
+      if (w->after[k] == i) {
+        add_step(w, k);
       }
-      w->p->node[w->p->n_step++] = i;
     }
   }
 }
@@ -356,6 +405,7 @@ static at_err allocate(planner *w, int n_outs) {
   AT_TRY(at_alloc(&p->place, values, sizeof *p->place, "plan"));
   AT_TRY(at_alloc(&p->copy, (size_t)n_outs, sizeof *p->copy, "plan"));
   AT_TRY(at_alloc(&w->live, nodes, sizeof *w->live, "plan"));
+  AT_TRY(at_alloc(&w->after, nodes, sizeof *w->after, "plan"));
   AT_TRY(at_alloc(&w->root, values, sizeof *w->root, "plan"));
   AT_TRY(at_alloc(&w->last, values, sizeof *w->last, "plan"));
   AT_TRY(at_alloc(&w->piece_of, values, sizeof *w->piece_of, "plan"));
@@ -377,6 +427,7 @@ at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_
   AT_TRY_TO(err, done, place_values(&w));
 done:
   at_free(w.live);
+  at_free(w.after);
   at_free(w.root);
   at_free(w.last);
   at_free(w.piece_of);
