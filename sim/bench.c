@@ -85,7 +85,6 @@ static void fill_batch(subject *b, int64_t inputs, int64_t targets) {
   for (int64_t i = 0; i < targets; i++) {
     b->target[i] = (int32_t)at_rng_below(&draw, at++, (uint64_t)b->model.classes);
   }
-<<<<<<< HEAD
 }
 
 static at_err open_classifier(subject *b, const at_kernels *k) {
@@ -121,17 +120,6 @@ static at_err open_subject(subject *b, const at_kernels *k) {
     AT_TRY(open_classifier(b, k));
   }
   fill_batch(b, inputs, targets);
-=======
-  AT_TRY(product_rate(s->kernels, &peak));
-  at_program_stats stats = at_lm_task_stats(task);
-  printf("one training step: parameters = %lld, kernels = %d, arena = %.2f MiB (at least %.2f are in use at once), isa "
-         "= %s, "
-         "threads = %d\n"
-         "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
-         (long long)at_lm_task_layout(task)->count, stats.nodes, (double)stats.arena_bytes / 1048576,
-         (double)stats.live_bytes / 1048576, s->kernels->isa_name, s->pin.threads, GEMM, peak * 1e-9, REPEATS);
-  print_profile(rows, at_profile_rows(), peak, stdout);
->>>>>>> main
   return AT_OK;
 }
 
@@ -165,12 +153,12 @@ static at_err profile_step(at_session *s, subject *b) {
   }
   AT_TRY(product_rate(s->kernels, &peak));
   at_program_stats stats = b->lm != NULL ? at_lm_task_stats(b->lm) : at_program_get_stats(b->program);
-  printf(
-      "one training step: batch = %lld, parameters = %lld, precision = %s, kernels = %d, arena = %.2f MiB, isa = %s, "
-      "threads = %d\n"
-      "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
-      (long long)b->batch, (long long)layout_of(b)->count, at_precision_names[b->model.precision], stats.nodes,
-      (double)stats.arena_bytes / 1048576, s->kernels->isa_name, s->pin.threads, GEMM, peak * 1e-9, REPEATS);
+  printf("one training step: batch = %lld, parameters = %lld, precision = %s, kernels = %d, arena = %.2f MiB (at least "
+         "%.2f are in use at once), isa = %s, threads = %d\n"
+         "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
+         (long long)b->batch, (long long)layout_of(b)->count, at_precision_names[b->model.precision], stats.nodes,
+         (double)stats.arena_bytes / 1048576, (double)stats.live_bytes / 1048576, s->kernels->isa_name, s->pin.threads,
+         GEMM, peak * 1e-9, REPEATS);
   print_profile(b->rows, at_profile_rows(), peak, stdout);
   return AT_OK;
 }
