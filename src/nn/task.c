@@ -60,9 +60,8 @@ static at_output trained(at_graph *g, at_pass pass, int i, at_val grad, at_val r
   if (pass == AT_PASS_TRAIN) {
     return (at_output){.value = grad, .slot = AT_SLOT_GRAD, .offset = t->offset, .count = t->count};
   }
-  return (at_output){.value = at_add_scaled(g, at_graph_param_value(g, i), grad, rate),
-                     .slot = AT_SLOT_PARAM,
-                     .offset = t->offset};
+  return (at_output){
+      .value = at_add_scaled(g, at_graph_param_value(g, i), grad, rate), .slot = AT_SLOT_PARAM, .offset = t->offset};
 }
 
 static at_err compile(const at_task *t, const at_scope *s, at_pass pass, const at_val *value, int n_value, memo *m) {
