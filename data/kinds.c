@@ -9,6 +9,8 @@
 const at_data_kind at_data_kinds[] = {
     {"text", "Languages and genres from Debian packages, from this system, or from your own files; a silo each.",
      at_data_text_run, at_data_text_print_help},
+    {"files", "Examples in the formats of others: MNIST's IDX, CIFAR, LEAF's JSON.", at_data_files_run,
+     at_data_files_help},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -25,6 +25,9 @@ typedef struct at_data_kind {
   at_err (*print_help)(FILE *out);         /* the keys it takes */
 } at_data_kind;
 
+at_err at_data_files_run(const at_data_args *args);
+at_err at_data_files_help(FILE *out);
+
 extern const at_data_kind at_data_kinds[];               /* ends with name == NULL */
 const at_data_kind *at_data_kind_find(const char *name); /* NULL when there is none */
 

@@ -5,12 +5,12 @@
 
 #include <string.h>
 
+#include "data/examples/build.h"
 #include "data/text/pool.h"
 #include "data/text/reader.h"
 #include "data/text/text_internal.h"
 #include "src/base/alloc.h"
 #include "src/base/progress.h"
-#include "src/store/provenance.h"
 
 static const char *const tokenizers[] = {"byte", "bpe", NULL};
 
@@ -66,32 +66,21 @@ static bool is_english(const at_silo *silo) {
 
 at_err at_data_text_print_help(FILE *out) {
   at_text_cfg cfg;
-  at_opts *opts;
-  AT_TRY(at_opts_create(&opts));
-  at_err err = at_opts_add(opts, &option_table, &cfg);
-  if (err == AT_OK) {
-    at_opts_print_help(opts, out);
-    fprintf(out, "\nSilos of the table:\n");
-    for (const at_silo_row *row = at_silo_rows; row->name != NULL; row++) {
-      fprintf(out, "  %-10s %s\n", row->name, row->help);
-    }
-    fprintf(out, "\nReaders of your own files:\n");
-    for (const at_text_reader *r = at_text_readers; r->name != NULL; r++) {
-      fprintf(out, "  %-10s %s\n", r->name, r->help);
-    }
+  AT_TRY(at_data_help(out, &option_table, &cfg));
+  fprintf(out, "\nSilos of the table:\n");
+  for (const at_silo_row *row = at_silo_rows; row->name != NULL; row++) {
+    fprintf(out, "  %-10s %s\n", row->name, row->help);
   }
-  at_opts_destroy(opts);
-  return err;
+  fprintf(out, "\nReaders of your own files:\n");
+  for (const at_text_reader *r = at_text_readers; r->name != NULL; r++) {
+    fprintf(out, "  %-10s %s\n", r->name, r->help);
+  }
+  return AT_OK;
 }
 
 /* Every rank has the same arguments and gets the same values or the same failure. */
 static at_err read_options(build *b) {
-  AT_TRY(at_opts_create(&b->opts));
-  AT_TRY(at_opts_add(b->opts, &option_table, &b->cfg));
-  for (int i = 0; i < b->args->n_assignments; i++) {
-    AT_TRY(at_opts_set(b->opts, b->args->assignments[i]));
-  }
-  AT_TRY(at_opts_check(b->opts));
+  AT_TRY(at_data_options(b->args, &option_table, &b->cfg, &b->opts));
   bool table = b->cfg.system || b->cfg.dir[0] != 0;
   if (!table && b->cfg.silo.count == 0) {
     return AT_FAIL(AT_ERR_CONFIG,
@@ -378,40 +367,6 @@ static at_err build_all(build *b) {
   return AT_OK;
 }
 
-/* The resolved configuration as text. */
-static at_err print_config(const at_opts *opts, at_bytes *yaml) {
-  FILE *f = tmpfile();
-  if (f == NULL) {
-    return AT_FAIL(AT_ERR_FILE, "no temporary file can be made to print the configuration");
-  }
-  at_err err = at_opts_print_yaml(opts, f);
-  rewind(f);
-  for (int c = fgetc(f); c != EOF; c = fgetc(f)) {
-    at_bytes_char(yaml, (char)c);
-  }
-  fclose(f);
-  return err != AT_OK ? err : yaml->err;
-}
-
-static at_err write_provenance(build *b) {
-  const at_data_args *args = b->args;
-  if (args->isa == NULL) {
-    return AT_OK;
-  }
-  at_bytes yaml = {0};
-  at_provenance *provenance = NULL;
-  at_err err = at_comm_agree(args->world, print_config(b->opts, &yaml));
-  if (err == AT_OK) {
-    err = at_provenance_create(&provenance, args->world, yaml.data, args->isa, args->threads);
-  }
-  if (err == AT_OK) {
-    err = at_comm_agree(args->world, at_comm_rank(args->world) == 0 ? at_provenance_write(provenance, b->file) : AT_OK);
-  }
-  at_provenance_destroy(provenance);
-  at_bytes_free(&yaml);
-  return err;
-}
-
 static at_err run(build *b) {
   at_comm *world = b->args->world;
   int rank = at_comm_rank(world);
@@ -429,7 +384,7 @@ static at_err run(build *b) {
   if (b->cfg.tokenizer == AT_TEXT_BPE) {
     AT_TRY(at_text_pool_finish(&b->pool, world, b->file, &b->cfg));
   }
-  AT_TRY(write_provenance(b));
+  AT_TRY(at_data_provenance(b->args, b->opts, b->file));
   if (rank == 0) {
     err = at_text_store_root(b->file, &b->cfg, b->pool.bpe != NULL ? b->pool.bpe->vocab->n : AT_BPE_BYTES);
     if (err == AT_OK) {

@@ -1,44 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Building federated text on several ranks: the same data for any number of them, and failures that all ranks share. */
-#include <sys/stat.h>
-
 #include "data/dataset.h"
-#include "data/kinds.h"
-#include "src/base/alloc.h"
-#include "tests/mpi/mpi_test.h"
-
-static char folder[64];
-
-/* One folder for all ranks, made by rank 0. */
-static void make_folder(mpi_test *t) {
-  snprintf(folder, sizeof folder, "/tmp/atoll_data_XXXXXX");
-  if (t->rank == 0) {
-    MPI_CHECK(t, mkdtemp(folder) != NULL);
-  }
-  MPI_CHECK_OK(t, at_comm_bcast(t->world, 0, folder, sizeof folder));
-}
-
-static void remove_folder(mpi_test *t) {
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  MPI_CHECK_OK(t, at_comm_barrier(t->world));
-  MPI_CHECK(t, t->rank != 0 || system(command) == 0);
-}
-
-static void put_file(mpi_test *t, const char *name, const char *text, size_t n) {
-  char path[256];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  for (char *at = path + strlen(folder) + 1; (at = strchr(at, '/')) != NULL; at++) {
-    *at = 0;
-    mkdir(path, 0755);
-    *at = '/';
-  }
-  FILE *f = fopen(path, "wb");
-  MPI_CHECK(t, f != NULL && fwrite(text, 1, n, f) == n);
-  if (f != NULL) {
-    fclose(f);
-  }
-}
+#include "tests/mpi/data_test.h"
 
 /* Packages as jobs/fetch-text leaves them: English pages, German ones of which some are not translated, one damaged. */
 static void make_packages(mpi_test *t) {
@@ -57,17 +20,6 @@ static void make_packages(mpi_test *t) {
   }
   put_file(t, "pk/manpages-de/usr/share/man/de/man1/damaged.1", "\0\1\2", 3);
 }
-
-static at_err build(at_comm *c, const char *out, int n, const char *const *assignments) {
-  static char path[2][128];
-  static int next;
-  char *p = path[next++ % 2];
-  snprintf(p, sizeof path[0], "%s/%s", folder, out);
-  at_data_args args = {.world = c, .out = p, .n_assignments = n, .assignments = assignments};
-  return at_data_kind_find("text")->run(&args);
-}
-#define BUILD(c, out, ...) \
-  build((c), (out), (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *const[]){__VA_ARGS__})
 
 static at_dataset *open_set(mpi_test *t, const char *name) {
   char path[128];
@@ -129,11 +81,11 @@ static void builds_the_same_on_any_number_of_ranks(mpi_test *t) {
   }
   MPI_REQUIRE_OK(t, at_comm_barrier(t->world));
   snprintf(dir, sizeof dir, "dir=%s/pk", folder);
-  MPI_REQUIRE_OK(t, BUILD(t->world, "all.h5", dir, "validation=0.1", "test=0.2"));
+  MPI_REQUIRE_OK(t, BUILD(t->world, "text", "all.h5", dir, "validation=0.1", "test=0.2"));
   at_comm *alone = NULL;
   MPI_REQUIRE_OK(t, at_comm_split(t->world, t->rank == 0 ? 0 : -1, 0, &alone));
   if (t->rank == 0) {
-    MPI_CHECK_OK(t, BUILD(alone, "one.h5", dir, "validation=0.1", "test=0.2"));
+    MPI_CHECK_OK(t, BUILD(alone, "text", "one.h5", dir, "validation=0.1", "test=0.2"));
     check_equal(t, "all.h5", "one.h5");
     MPI_CHECK(t, attribute(t, "all.h5", "en", "documents") == 60);
     MPI_CHECK(t, attribute(t, "all.h5", "en", "duplicates") == 59);
@@ -155,8 +107,8 @@ static void translations_do_not_depend_on_the_selection(mpi_test *t) {
   }
   MPI_REQUIRE_OK(t, at_comm_barrier(t->world));
   snprintf(dir, sizeof dir, "dir=%s/pk", folder);
-  MPI_REQUIRE_OK(t, BUILD(t->world, "de.h5", dir, "silos=de"));
-  MPI_REQUIRE_OK(t, BUILD(t->world, "de_en.h5", dir, "silos=de,en"));
+  MPI_REQUIRE_OK(t, BUILD(t->world, "text", "de.h5", dir, "silos=de"));
+  MPI_REQUIRE_OK(t, BUILD(t->world, "text", "de_en.h5", dir, "silos=de,en"));
   if (t->rank == 0) {
     at_dataset *both = open_set(t, "de_en.h5"), *one = open_set(t, "de.h5");
     MPI_CHECK(t, at_dataset_clients(one) == 1 && at_dataset_clients(both) == 2);
@@ -183,7 +135,7 @@ static void reads_files_of_the_user(mpi_test *t) {
   }
   MPI_REQUIRE_OK(t, at_comm_barrier(t->world));
   snprintf(silo, sizeof silo, "silo=mine:%s/a,%s/b.pod,other:%s/b.pod", folder, folder, folder);
-  MPI_REQUIRE_OK(t, BUILD(t->world, "mine.h5", silo, "validation=0", "test=0"));
+  MPI_REQUIRE_OK(t, BUILD(t->world, "text", "mine.h5", silo, "validation=0", "test=0"));
   if (t->rank == 0) {
     at_dataset *d = open_set(t, "mine.h5");
     MPI_CHECK(t, at_dataset_clients(d) == 2);
@@ -206,16 +158,17 @@ static void failures_are_shared_and_leave_nothing(mpi_test *t) {
   }
   MPI_REQUIRE_OK(t, at_comm_barrier(t->world));
   snprintf(dir, sizeof dir, "dir=%s/pk", folder);
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "jobs/fetch-text", BUILD(t->world, "x.h5", "seed=1"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "no text was found", BUILD(t->world, "x.h5", "dir=/no/such/folder"));
-  MPI_CHECK_FAILS(t, AT_ERR_FILE, "jobs/fetch-text", BUILD(t->world, "x.h5", dir, "silos=fr"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "system=true", BUILD(t->world, "x.h5", dir, "silos=licences"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "there is no 'xx'", BUILD(t->world, "x.h5", dir, "silos=xx"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "give one of them", BUILD(t->world, "x.h5", dir, "system=true"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "less than a tenth", BUILD(t->world, "x.h5", dir, "validation=0.5", "test=0.5"));
-  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "dirr", BUILD(t->world, "x.h5", "dirr=/tmp"));
-  MPI_CHECK_FAILS(t, AT_ERR_FILE, "/no/such/file", BUILD(t->world, "x.h5", "silo=a:/no/such/file"));
-  MPI_CHECK_FAILS(t, AT_ERR_FILE, "missing/x.h5", BUILD(t->world, "missing/x.h5", dir));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "jobs/fetch-text", BUILD(t->world, "text", "x.h5", "seed=1"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "no text was found", BUILD(t->world, "text", "x.h5", "dir=/no/such/folder"));
+  MPI_CHECK_FAILS(t, AT_ERR_FILE, "jobs/fetch-text", BUILD(t->world, "text", "x.h5", dir, "silos=fr"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "system=true", BUILD(t->world, "text", "x.h5", dir, "silos=licences"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "there is no 'xx'", BUILD(t->world, "text", "x.h5", dir, "silos=xx"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "give one of them", BUILD(t->world, "text", "x.h5", dir, "system=true"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "less than a tenth",
+                  BUILD(t->world, "text", "x.h5", dir, "validation=0.5", "test=0.5"));
+  MPI_CHECK_FAILS(t, AT_ERR_CONFIG, "dirr", BUILD(t->world, "text", "x.h5", "dirr=/tmp"));
+  MPI_CHECK_FAILS(t, AT_ERR_FILE, "/no/such/file", BUILD(t->world, "text", "x.h5", "silo=a:/no/such/file"));
+  MPI_CHECK_FAILS(t, AT_ERR_FILE, "missing/x.h5", BUILD(t->world, "text", "missing/x.h5", dir));
   char path[128];
   snprintf(path, sizeof path, "%s/x.h5", folder);
   MPI_CHECK(t, access(path, F_OK) != 0);
@@ -231,8 +184,8 @@ static void frees_all_memory(mpi_test *t) {
   MPI_REQUIRE_OK(t, at_comm_barrier(t->world));
   snprintf(dir, sizeof dir, "dir=%s/pk", folder);
   int64_t before = at_alloc_get_stats().live_bytes;
-  MPI_CHECK_OK(t, BUILD(t->world, "all.h5", dir));
-  MPI_CHECK_FAILS(t, AT_ERR_FILE, "none of its files", BUILD(t->world, "x.h5", dir, "silos=en,fr"));
+  MPI_CHECK_OK(t, BUILD(t->world, "text", "all.h5", dir));
+  MPI_CHECK_FAILS(t, AT_ERR_FILE, "none of its files", BUILD(t->world, "text", "x.h5", dir, "silos=en,fr"));
   MPI_CHECK(t, at_alloc_get_stats().live_bytes == before);
   remove_folder(t);
 }
