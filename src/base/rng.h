@@ -21,7 +21,11 @@
   X(FAULT, 8)     /* emulated client failures */                           \
   X(QUANTISE, 9)  /* stochastic rounding of codecs */                      \
   X(TEST, 10)     /* tests and benchmarks */                               \
-  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */
+  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */  \
+  X(SHUFFLE, 13)  /* order of a client's examples; step = epoch */         \
+  X(DEVICE, 14)   /* what device and link a client has */                  \
+  X(PRIVACY, 15)  /* noise of differential privacy */                      \
+  X(EVALUATE, 16) /* which clients are tested */
 
 typedef enum at_purpose {
 #define X(name, number) AT_RNG_##name = number,
