@@ -246,7 +246,29 @@ static at_err measure_speeds(at_federate *f, const report *reports, int64_t n) {
 typedef struct undo {
   at_federate_counters count;
   at_federate_clock clock;
+  at_buffered buffered;
+  at_flight *flight;
 } undo;
+
+static at_err remember(const at_federate *f, undo *u) {
+  *u = (undo){.count = f->count, .clock = f->clock};
+  if (f->buffered == NULL) {
+    return AT_OK;
+  }
+  u->buffered = *f->buffered;
+  AT_TRY(at_alloc(&u->flight, (size_t)f->per_round, sizeof *u->flight, "clients at work"));
+  memcpy(u->flight, f->buffered->flight, (size_t)f->per_round * sizeof *u->flight);
+  return AT_OK;
+}
+
+static void go_back(at_federate *f, const undo *u) {
+  f->count = u->count;
+  f->clock = u->clock;
+  if (f->buffered != NULL) {
+    *f->buffered = u->buffered;
+    memcpy(f->buffered->flight, u->flight, (size_t)f->per_round * sizeof *u->flight);
+  }
+}
 
 static at_err run_round(at_federate *f) {
   report *reports = NULL, *all = NULL;
@@ -273,14 +295,15 @@ done:
 }
 
 at_err at_federate_round(at_federate *f) {
-  undo before = {f->count, f->clock};
+  undo before;
+  AT_TRY(at_comm_agree(f->s->world, remember(f, &before)));
   clear_figures(&f->fig);
   at_comm_phase phase = at_comm_set_phase(f->s->world, AT_COMM_REDUCE);
   at_err err = run_round(f);
   at_comm_set_phase(f->s->world, phase);
   if (err != AT_OK) {
-    f->count = before.count;
-    f->clock = before.clock;
+    go_back(f, &before);
   }
+  at_free(before.flight);
   return err;
 }
