@@ -8,11 +8,11 @@ MPICC    ?= mpicc
 WERROR   ?= -Werror
 OPT      ?= -O3 -g
 # Modules of pkg-config; a site without them sets PKGS to nothing and CPPFLAGS and LDLIBS by hand, in config.mk.
-PKGS     ?= hdf5-openmpi yaml-0.1 zlib libzstd openblas gsl
+PKGS     ?= hdf5-openmpi yaml-0.1 zlib libzstd openblas gsl freetype2 liblzma libjpeg libpng
 CPPFLAGS += -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS   += -std=c11 -Wall -Wextra -Wshadow $(WERROR) -ffp-contract=off -fno-math-errno $(OPT)
 # OpenBLAS stands before GSL, and gslcblas is never linked: it would take cblas_sgemm over.
-LDLIBS   += $(filter-out -lgslcblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lhdf5_hl -lm
+LDLIBS   += $(filter-out -lgslcblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lhdf5_hl -lbz2 -lm
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 

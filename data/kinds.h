@@ -25,6 +25,14 @@ typedef struct at_data_kind {
   at_err (*print_help)(FILE *out);         /* the keys it takes */
 } at_data_kind;
 
+at_err at_data_glyphs_run(const at_data_args *args);
+at_err at_data_glyphs_help(FILE *out);
+at_err at_data_table_run(const at_data_args *args);
+at_err at_data_table_help(FILE *out);
+at_err at_data_digits_run(const at_data_args *args);
+at_err at_data_digits_help(FILE *out);
+at_err at_data_photos_run(const at_data_args *args);
+at_err at_data_photos_help(FILE *out);
 at_err at_data_files_run(const at_data_args *args);
 at_err at_data_files_help(FILE *out);
 

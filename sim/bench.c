@@ -69,10 +69,12 @@ static at_err profile_step(at_session *s, at_lm_task *task, int64_t vocab, float
   }
   AT_TRY(product_rate(s->kernels, &peak));
   at_program_stats stats = at_lm_task_stats(task);
-  printf("one training step: parameters = %lld, kernels = %d, arena = %.2f MiB, isa = %s, threads = %d\n"
+  printf("one training step: parameters = %lld, kernels = %d, arena = %.2f MiB (at least %.2f are in use at once), isa "
+         "= %s, "
+         "threads = %d\n"
          "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
          (long long)at_lm_task_layout(task)->count, stats.nodes, (double)stats.arena_bytes / 1048576,
-         s->kernels->isa_name, s->pin.threads, GEMM, peak * 1e-9, REPEATS);
+         (double)stats.live_bytes / 1048576, s->kernels->isa_name, s->pin.threads, GEMM, peak * 1e-9, REPEATS);
   print_profile(rows, at_profile_rows(), peak, stdout);
   return AT_OK;
 }

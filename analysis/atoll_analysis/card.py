@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A data set's picture as one self-contained HTML page: clients, sizes, contents, how unlike they are, samples, origin.
 
-Reads any HDF5 file in the layout /examples/<client>/<field>; text (a field of tokens) and labels get pictures of their own.
+Reads any HDF5 file in the layout /examples/<client>/<field>; text (a field of tokens), images, spectrograms and numbers get pictures of their own.
 """
 import argparse
 import html
@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from . import figures, page, text
+from . import examples, figures, page, text
 from .runs import DataError, open_h5, read_provenance, text_of
 
 SPLITS = [("training", "examples"), ("validation", "validation"), ("test", "test")]
@@ -29,8 +29,11 @@ class DataSet:
         self.clients = sorted(f["examples"])
         self.fields = sorted(f["examples"][self.clients[0]])
         self.main = "tokens" if "tokens" in self.fields else self.fields[0]
+        names = {group: sorted(f[group]) for _, group in SPLITS if group in f}
+        self.elsewhere = sorted(set().union(*names.values()) - set(self.clients))
         self.rows = {name: np.array([self.size(group, c) for c in self.clients], dtype=np.int64) for name, group in SPLITS}
         self.tokenizer = text_of(f.attrs["tokenizer"]) if "tokenizer" in f.attrs else ""
+        self.totals = {name: sum(self.size(group, c) for c in names.get(group, [])) for name, group in SPLITS}
         self.vocab = int(f.attrs.get("vocab", 0))
 
     def size(self, group, client):
@@ -95,7 +98,7 @@ def sizes(d):
     if len(d.clients) <= MOST_ROWS:
         return page.figure("Training data by client",
                            figures.bars(d.clients, train, d.unit, notes=[text.scaled(float(v), d.unit) for v in train]))
-    return page.figure("Clients by amount of training data", figures.histogram(train, d.unit, "clients"))
+    return examples.spread("Clients by amount of training data", train, d.unit)
 
 
 def client_table(d):
@@ -123,7 +126,8 @@ def client_table(d):
                 parts = dict.fromkeys(v.split("; "))  # the same licence of several packages once
                 r.append("; ".join(parts))
     more = f'<p class="note">{len(d.clients) - len(shown)} more clients.</p>' if len(d.clients) > len(shown) else ""
-    return page.table(head, rows, units, left=words) + more
+    table = page.table(head, rows, units, left=words) + more
+    return table if d.is_text else page.fold(f"{len(shown)} of {len(d.clients)} clients", table, len(shown) <= 12)
 
 
 def document_lengths(d):
@@ -156,8 +160,10 @@ def text_figures(d):
 
 
 def contents(d):
-    items, wide = text_figures(d) if d.is_text else ([], labels(d))
-    return page.figures([sizes(d), *items]) + wide
+    items, wide = text_figures(d) if d.is_text else (examples.figures_of(d), labels(d))
+    items = [sizes(d), *items]
+    sentences = [i for i in items if i.startswith("<p")]
+    return "".join(sentences) + page.figures([i for i in items if i not in sentences]) + wide
 
 
 def labels(d):
@@ -176,7 +182,9 @@ def labels(d):
 
 
 def samples(d):
-    if not d.is_text or d.tokenizer not in ("", "byte"):
+    if not d.is_text:
+        return examples.samples(d)
+    if d.tokenizer not in ("", "byte"):
         return ""
     parts = []
     for c in d.clients[:MOST_ROWS]:
@@ -194,10 +202,12 @@ def build(path):
     """The page as text."""
     with open_h5(path) as f:
         d = DataSet(f, path)
-        total = {name: int(v.sum()) for name, v in d.rows.items()}
+        total = d.totals
         documents = sum(int(d.attribute(c, "documents") or 0) for c in d.clients)
         pairs = [(f"{len(d.clients)}", "clients"), (text.scaled(float(total["training"]), ""), f"{d.unit}, training")]
         pairs += [(text.scaled(float(total[s]), ""), f"{d.unit}, {s}") for s in ("validation", "test") if total[s]]
+        if d.elsewhere:
+            pairs.append((f"{len(d.elsewhere)}", "clients held out"))
         if documents:
             pairs.append((text.scaled(float(documents), ""), "documents"))
         if d.tokenizer:

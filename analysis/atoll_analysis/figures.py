@@ -228,6 +228,16 @@ def histogram(values, x_unit, y_unit):
         return finish(fig)
 
 
+def steps(values, x_unit, y_unit):
+    """One value for each of many places, as an outline."""
+    with plt.rc_context(STYLE):
+        fig, ax = new()
+        ax.stairs(values, fill=True, color=color(1))
+        ax.set_ylim(0, max(1, max(values)) * 1.08)
+        label_axes(ax, x_unit, y_unit)
+        return finish(fig)
+
+
 def heat(rows, matrix, unit, digits=2):
     """A square table of numbers as shades, the numbers written where there is room."""
     n = len(rows)

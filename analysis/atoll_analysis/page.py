@@ -47,6 +47,9 @@ figure { margin: 0; background: var(--card); border-radius: 10px; padding: 12px 
 figcaption { font-size: 13.5px; font-weight: 600; padding: 0 4px 4px; }
 figcaption small { font-weight: 400; color: var(--soft); }
 figure svg { width: 100%; height: auto; display: block; }
+.grid { display: grid; grid-template-columns: max-content 1fr; gap: 6px 14px; align-items: center; overflow-x: auto; }
+.grid span { color: var(--soft); font-size: 13px; max-width: 260px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.grid img { display: block; height: auto; max-width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0; }
 .tile { background: var(--card); border-radius: 10px; padding: 10px 18px; min-width: 110px; }
 .tile b { display: block; font-size: 21px; font-weight: 600; }

@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fixtures  # noqa: E402
 
-from atoll_analysis import card, figures, page, report, table  # noqa: E402
+from atoll_analysis import card, examples, figures, page, report, table  # noqa: E402
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
@@ -112,6 +112,32 @@ class TestCard(PageCase):
         self.assertIn("Clients by amount of training data", text)
         self.assertIn("Labels by client", text)
         self.assertIn("rows × 4 × 4", text)
+        self.assertEqual(text.count("data:image/png;base64,"), 12)
+        self.assertIn("Training examples by class", text)
+
+    def test_pictures_are_png_of_the_examples(self):
+        from matplotlib.image import imread
+        import io
+        pixels = np.arange(60, dtype=np.uint8).reshape(5, 12)
+        colours = np.arange(180, dtype=np.uint8).reshape(5, 12, 3)
+        for want in (pixels, colours):
+            self.assertTrue((np.round(imread(io.BytesIO(examples.png(want))) * 255) == want).all())
+        ink = examples.as_bytes(np.array([[[0., 1], [.5, 1]]]), ink=True)
+        self.assertEqual(ink.tolist(), [[[255, 0], [128, 0]]])
+
+    def test_numbers_and_clients_held_out(self):
+        import h5py
+        with h5py.File(self.path("numbers.h5"), "w") as f:
+            for c in range(3):
+                f[f"examples/c{c}/features"] = np.ones((4, 2), np.float32)
+                f[f"examples/c{c}/target"] = np.arange(4) + c * .5
+            f["test/other/features"], f["test/other/target"] = np.ones((6, 2), np.float32), np.ones(6)
+            f.attrs["input"], f.attrs["target"] = "features", "target"
+        text = card.build(self.path("numbers.h5"))
+        self.check(text)
+        self.assertIn("clients held out", text)
+        self.assertIn("Mean target by client", text)
+        self.assertNotIn("data:image/png", text)
 
     def test_divergence(self):
         a, b, c = np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([.5, .5, 0])

@@ -204,6 +204,9 @@ static at_err store_head(at_build *b, const at_set_head *h) {
   for (int s = 0; s < AT_SPLIT_COUNT; s++) {
     AT_TRY(at_h5_set_attr_i64(f, "/", count[s], b->rows[s]));
   }
+  if (h->items > 0) {
+    AT_TRY(at_h5_set_attr_i64(f, "/", "items", h->items));
+  }
   if (h->class_names != NULL && h->classes > 0) {
     AT_TRY(at_h5_write_text(f, "/class_names", h->classes, h->class_names, "1", "What the classes are, by label."));
   }

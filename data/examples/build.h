@@ -32,6 +32,7 @@ typedef struct at_set_head {
   const char *input, *target;
   int64_t classes;                /* 0: regression */
   const char *const *class_names; /* [classes] or NULL */
+  int64_t items;                  /* attribute: inputs are numbers of so many different things; 0: they are not */
   const char *dir;                /* folder of packages, for its manifest.tsv; "" or NULL: none */
 } at_set_head;
 

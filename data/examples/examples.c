@@ -2,6 +2,7 @@
 /* Reading data sets of labelled examples: rows of inputs and targets. */
 #include "data/examples/examples_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/alloc.h"
@@ -55,6 +56,15 @@ int64_t at_examples_clients(const at_examples *e) {
 
 const char *at_examples_client(const at_examples *e, int64_t client) {
   return e->client[client];
+}
+
+static int by_client(const void *name, const void *client) {
+  return strcmp(name, *(char *const *)client);
+}
+
+int64_t at_examples_find(const at_examples *e, const char *name) {
+  char **at = bsearch(name, e->client, (size_t)e->n_clients, sizeof *e->client, by_client);
+  return at != NULL ? at - e->client : -1;
 }
 
 int64_t at_examples_total(const at_examples *e, at_split split) {

@@ -39,6 +39,7 @@ const char *at_examples_path(const at_examples *e);
 /* Clients of any split: one that is only tested on has no rows of training. */
 int64_t at_examples_clients(const at_examples *e);
 const char *at_examples_client(const at_examples *e, int64_t client); /* valid until close */
+int64_t at_examples_find(const at_examples *e, const char *name);     /* its number, -1 if there is none */
 int64_t at_examples_total(const at_examples *e, at_split split);
 int64_t at_examples_first(const at_examples *e, at_split split, int64_t client); /* row number of its first */
 int64_t at_examples_rows(const at_examples *e, at_split split, int64_t client);  /* how many it has */

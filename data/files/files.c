@@ -13,10 +13,12 @@ const at_file_format at_file_formats[] = {
     {"cifar100", "CIFAR-100's binary files, fine labels; one client.", at_cifar100_open, at_images_make,
      at_images_close},
     {"leaf", "LEAF's JSON files; users are clients.", at_leaf_open, at_leaf_make, at_leaf_close},
+    {"csv", "A table; label names the column to predict (the last), client the one of clients (none).", at_csv_open,
+     at_csv_make, at_csv_close},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static const char *const format_names[] = {"idx", "cifar10", "cifar100", "leaf", NULL};
+static const char *const format_names[] = {"idx", "cifar10", "cifar100", "leaf", "csv", NULL};
 
 static const at_opt option_rows[] = {
     AT_OPT_ENUM(at_files_cfg, format, "format", NULL, format_names, "What the files are; see below."),
@@ -27,6 +29,8 @@ static const at_opt option_rows[] = {
                "Fraction of each client's training examples kept for validation."),
     AT_OPT_F64(at_files_cfg, test_fraction, "test_fraction", "0.1", 0, 0.5, "", "Without test files: their fraction."),
     AT_OPT_INT(at_files_cfg, seed, "seed", "1", 0, 9007199254740992.0, "", "Decides which examples go where."),
+    AT_OPT_STR(at_files_cfg, label, "label", "", "csv: the column to be predicted."),
+    AT_OPT_STR(at_files_cfg, client, "client", "", "csv: the column whose values are clients."),
     AT_OPT_STR(at_files_cfg, description, "description", "", "A sentence about the set, for its card."),
 };
 static const at_opt_table option_table = AT_OPT_TABLE("Data set from files", option_rows);

@@ -45,13 +45,10 @@ at_err at_cifar10_open(at_file_set *set);
 at_err at_cifar100_open(at_file_set *set);
 at_err at_leaf_open(at_file_set *set);
 at_err at_csv_open(at_file_set *set);
-at_err at_wav_open(at_file_set *set);
 at_err at_leaf_make(void *set, int64_t unit, at_block *out);
 at_err at_csv_make(void *set, int64_t unit, at_block *out);
-at_err at_wav_make(void *set, int64_t unit, at_block *out);
 void at_leaf_close(at_file_set *set);
 void at_csv_close(at_file_set *set);
-void at_wav_close(at_file_set *set);
 
 /* What IDX and CIFAR share: all images in one client, as bytes. */
 typedef struct at_image_file {

@@ -33,7 +33,7 @@ static const at_opt model_rows[] = {
 };
 static const at_opt fed_rows[] = {
     AT_OPT_INT(T, population, "fed.population", "0", 0, 1e12, "clients", "Clients there are; 0: those of the data."),
-    AT_OPT_ENUM(T, partition, "fed.partition", "natural", at_partition_names,
+    AT_OPT_ENUM(T, partition, "fed.partition", "natural", at_population_names,
                 "Who has which examples: natural (clients of the data), iid, or dirichlet (mixtures of classes)."),
     AT_OPT_INT(T, samples, "fed.samples", "0", 0, 1e9, "examples",
                "Training examples of a client, mean; 0: all that a client of the data has."),

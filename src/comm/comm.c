@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,6 +67,10 @@ static at_err wrap(at_comm **out, MPI_Comm mpi, at_comm_family *family, int64_t 
 at_err at_comm_init(int *argc, char ***argv, at_comm **world) {
   int provided = MPI_THREAD_SINGLE;
   *world = NULL;
+  /* We share no file pointers.  Open MPI's way of sharing them takes a semaphore a file, which a killed run leaves behind. */
+  if (setenv("OMPI_MCA_sharedfp", "individual", 0) != 0) {
+    return AT_FAIL(AT_ERR_MEMORY, "cannot set the environment of MPI");
+  }
   AT_TRY(at_comm_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
   if (provided < MPI_THREAD_FUNNELED) {
     return AT_FAIL(AT_ERR_MPI,

@@ -9,9 +9,9 @@
 #include "src/base/alloc.h"
 #include "src/base/rng.h"
 
-const char *const at_partition_names[] = {
+const char *const at_population_names[] = {
 #define X(name) #name,
-    AT_PARTITIONS(X)
+    AT_POPULATIONS(X)
 #undef X
         NULL};
 
@@ -19,9 +19,10 @@ enum { TAIL = 32, CLASSES_MAX = 4096 };
 
 struct at_population {
   at_population_spec spec;
-  int64_t n_home, *home;                /* set clients with training data */
-  int64_t *sorted[AT_SPLIT_COUNT];      /* rows by class (dirichlet) */
-  int64_t *class_first[AT_SPLIT_COUNT]; /* [classes + 1] */
+  int64_t n_home, *home;                               /* set clients with training data */
+  int64_t n_own[AT_SPLIT_COUNT], *own[AT_SPLIT_COUNT]; /* clients of a held-out split that none of them is in */
+  int64_t *sorted[AT_SPLIT_COUNT];                     /* rows by class (dirichlet) */
+  int64_t *class_first[AT_SPLIT_COUNT];                /* [classes + 1] */
   int64_t home_most;
 };
 
@@ -52,6 +53,29 @@ static at_err find_homes(at_population *p) {
                        : AT_FAIL(AT_ERR_FORMAT, "%s: no client has training examples", at_examples_path(p->spec.set));
 }
 
+/* Held-out data may be of clients of their own (families of fonts, say). */
+static at_err find_own(at_population *p, at_split split) {
+  const at_examples *set = p->spec.set;
+  int64_t n = at_examples_clients(set);
+  for (int64_t i = 0; i < p->n_home; i++) {
+    if (at_examples_rows(set, split, p->home[i]) > 0) {
+      return AT_OK;
+    }
+  }
+  AT_TRY(at_alloc(&p->own[split], (size_t)n, sizeof *p->home, "clients of the set"));
+  for (int64_t i = 0; i < n; i++) {
+    if (at_examples_rows(set, split, i) > 0) {
+      p->own[split][p->n_own[split]++] = i;
+    }
+  }
+  return AT_OK;
+}
+
+/* Whose data client k has in a split. */
+static int64_t home_of(const at_population *p, at_split split, int64_t client) {
+  return p->n_own[split] > 0 ? p->own[split][client % p->n_own[split]] : p->home[client % p->n_home];
+}
+
 /* A counting sort of the rows of a split by class. */
 static at_err sort_split(at_population *p, at_split split) {
   const at_examples *set = p->spec.set;
@@ -80,9 +104,9 @@ static at_err check(const at_population_spec *s) {
     return AT_FAIL(AT_ERR_CONFIG, "%s has no classes, or more than %d: it cannot be learned by a classifier",
                    at_examples_path(s->set), CLASSES_MAX);
   }
-  if (s->kind != AT_PARTITION_natural && (s->clients < 1 || s->samples < 1)) {
+  if (s->kind != AT_POPULATION_natural && (s->clients < 1 || s->samples < 1)) {
     return AT_FAIL(AT_ERR_CONFIG, "partition %s needs a number of clients and of samples for each, both at least 1",
-                   at_partition_names[s->kind]);
+                   at_population_names[s->kind]);
   }
   if (s->skew > 0 && s->samples < 1) {
     return AT_FAIL(AT_ERR_CONFIG, "sizes with a tail need a number of samples for each client, at least 1");
@@ -101,12 +125,14 @@ at_err at_population_create(at_population **out, const at_population_spec *spec)
   if (p->spec.clients == 0) {
     p->spec.clients = p->n_home;
   }
-  if (p->spec.clients > p->n_home && p->spec.samples == 0 && spec->kind == AT_PARTITION_natural) {
+  if (p->spec.clients > p->n_home && p->spec.samples == 0 && spec->kind == AT_POPULATION_natural) {
     err = AT_FAIL(AT_ERR_CONFIG, "%s has %lld clients, %lld are asked for: say how many samples each of them draws",
                   at_examples_path(spec->set), (long long)p->n_home, (long long)spec->clients);
     goto fail;
   }
-  for (int s = 0; s < AT_SPLIT_COUNT && spec->kind == AT_PARTITION_dirichlet; s++) {
+  AT_TRY_TO(err, fail, find_own(p, AT_SPLIT_VALIDATION));
+  AT_TRY_TO(err, fail, find_own(p, AT_SPLIT_TEST));
+  for (int s = 0; s < AT_SPLIT_COUNT && spec->kind == AT_POPULATION_dirichlet; s++) {
     AT_TRY_TO(err, fail, sort_split(p, (at_split)s));
   }
   *out = p;
@@ -123,6 +149,7 @@ void at_population_destroy(at_population *p) {
   for (int s = 0; s < AT_SPLIT_COUNT; s++) {
     at_free(p->sorted[s]);
     at_free(p->class_first[s]);
+    at_free(p->own[s]);
   }
   at_free(p->home);
   at_free(p);
@@ -134,7 +161,7 @@ int64_t at_population_clients(const at_population *p) {
 
 int64_t at_population_most(const at_population *p) {
   int64_t drawn = p->spec.samples * (p->spec.skew > 0 ? TAIL : 1);
-  bool is_whole = p->spec.kind == AT_PARTITION_natural && (p->spec.samples == 0 || p->home_most < drawn);
+  bool is_whole = p->spec.kind == AT_POPULATION_natural && (p->spec.samples == 0 || p->home_most < drawn);
   return is_whole ? p->home_most : drawn;
 }
 
@@ -161,10 +188,10 @@ static int64_t share(const at_population *p, at_split split, int64_t n) {
 
 int64_t at_population_count(const at_population *p, at_split split, int64_t client) {
   const at_population_spec *s = &p->spec;
-  if (s->kind != AT_PARTITION_natural) {
+  if (s->kind != AT_POPULATION_natural) {
     return share(p, split, wanted(p, client));
   }
-  int64_t rows = at_examples_rows(s->set, split, p->home[client % p->n_home]);
+  int64_t rows = at_examples_rows(s->set, split, home_of(p, split, client));
   if (s->samples == 0) {
     return rows;
   }
@@ -173,7 +200,7 @@ int64_t at_population_count(const at_population *p, at_split split, int64_t clie
 }
 
 static void natural_rows(const at_population *p, at_split split, int64_t client, int64_t n, int64_t *row) {
-  int64_t home = p->home[client % p->n_home], rows = at_examples_rows(p->spec.set, split, home);
+  int64_t home = home_of(p, split, client), rows = at_examples_rows(p->spec.set, split, home);
   int64_t first = at_examples_first(p->spec.set, split, home);
   at_stream draw = stream_of(p, split, client, DRAW_ROWS);
   if (n < rows) {
@@ -244,11 +271,11 @@ static at_err mixed_rows(const at_population *p, at_split split, int64_t client,
 
 at_err at_population_rows(const at_population *p, at_split split, int64_t client, int64_t *row) {
   int64_t n = at_population_count(p, split, client);
-  switch ((at_partition_kind)p->spec.kind) {
-  case AT_PARTITION_natural:
+  switch ((at_population_kind)p->spec.kind) {
+  case AT_POPULATION_natural:
     natural_rows(p, split, client, n, row);
     return AT_OK;
-  case AT_PARTITION_iid:
+  case AT_POPULATION_iid:
     dealt_rows(p, split, client, n, row);
     return AT_OK;
   default:

@@ -13,24 +13,24 @@
  *
  * Where `skew` is positive, a client has samples * exp(skew z - skew^2 / 2) examples, z normal: a long tail with the same mean,
  * cut at 32 * samples.  The held-out examples of a client come by the same rule from the held-out split, so a client is tested on
- * the distribution that it trains on. */
+ * the distribution that it trains on; where a set holds out whole clients (none has both), client k is tested on the k-th of those. */
 #ifndef AT_FED_POPULATION_H
 #define AT_FED_POPULATION_H
 
 #include "data/examples/examples.h"
 
-#define AT_PARTITIONS(X) X(natural) X(iid) X(dirichlet)
-typedef enum at_partition_kind {
-#define X(name) AT_PARTITION_##name,
-  AT_PARTITIONS(X)
+#define AT_POPULATIONS(X) X(natural) X(iid) X(dirichlet)
+typedef enum at_population_kind {
+#define X(name) AT_POPULATION_##name,
+  AT_POPULATIONS(X)
 #undef X
-      AT_PARTITION_COUNT
-} at_partition_kind;
-extern const char *const at_partition_names[]; /* NULL-terminated */
+      AT_POPULATION_COUNT
+} at_population_kind;
+extern const char *const at_population_names[]; /* NULL-terminated */
 
 typedef struct at_population_spec {
   at_examples *set; /* borrowed */
-  int kind;         /* at_partition_kind */
+  int kind;         /* at_population_kind */
   int64_t clients;  /* 0: natural: as many as the set has with training data */
   int64_t samples;  /* training examples of a client, mean; 0: natural: all it has */
   double alpha;     /* dirichlet */

@@ -142,6 +142,7 @@ void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *c
 typedef struct at_program_stats {
   int nodes; /* kernels called per run */
   size_t arena_bytes, scratch_bytes, const_bytes;
+  size_t live_bytes; /* the most in use at one kernel, below which no arena can be */
   double flops; /* multiply and add counted apart; causal attention counted half */
 } at_program_stats;
 at_program_stats at_program_get_stats(const at_program *p);

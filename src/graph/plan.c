@@ -257,6 +257,19 @@ static at_err lay_out(planner *w) {
   return AT_OK;
 }
 
+/* The most bytes that pieces take at any one step. */
+static size_t most_live(const planner *w) {
+  int64_t most = 0;
+  for (int s = 0; s < w->p->n_step; s++) {
+    int64_t live = 0;
+    for (int i = 0; i < w->n_piece; i++) {
+      live += w->piece[i].first <= s && s <= w->piece[i].last ? w->piece[i].bytes : 0;
+    }
+    most = live > most ? live : most;
+  }
+  return (size_t)most;
+}
+
 size_t at_plan_scratch(const at_graph *g, const at_node *n) {
   const at_op_row *row = at_op_get(n->op);
   at_kcall k = {0};
@@ -280,6 +293,7 @@ static at_err place_values(planner *w) {
     scratch_piece[s] = bytes ? new_piece(w, (int64_t)bytes, s, s) : -1;
     p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
   }
+  p->live_bytes = most_live(w);
   at_err err = lay_out(w);
   for (int s = 0; err == AT_OK && s < p->n_step; s++) {
     if (scratch_piece[s] >= 0) {

@@ -40,6 +40,7 @@ typedef struct at_plan {
   int threads;
   at_copy *copy;
   size_t arena_bytes, scratch_bytes, const_bytes;
+  size_t live_bytes; /* the most in use at one step: no arena for these steps in this order is smaller */
 } at_plan;
 
 /* A chain of element-wise steps runs block by block, so that what passes between its steps stays in the first-level

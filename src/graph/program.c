@@ -128,6 +128,7 @@ static at_err build(at_program *p, const at_graph *g, const at_kernels *k, at_pl
   fill_constants(g, plan, p->constants);
   p->stats.nodes = p->n_step;
   p->stats.arena_bytes = plan->arena_bytes;
+  p->stats.live_bytes = plan->live_bytes;
   p->stats.scratch_bytes = plan->scratch_bytes;
   p->stats.const_bytes = plan->const_bytes;
   p->n_copy = plan->n_copy;

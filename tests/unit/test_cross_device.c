@@ -68,7 +68,7 @@ static at_population *population(int kind, int64_t clients, int64_t samples, dou
 
 static void natural_clients_are_those_of_the_set(void **state) {
   (void)state;
-  at_population *p = population(AT_PARTITION_natural, 0, 0, 0);
+  at_population *p = population(AT_POPULATION_natural, 0, 0, 0);
   int64_t row[16];
   assert_int_equal(at_population_clients(p), 6);
   assert_int_equal(at_population_most(p), 12);
@@ -83,7 +83,7 @@ static void natural_clients_are_those_of_the_set(void **state) {
 
 static void iid_clients_share_no_example_while_there_are_enough(void **state) {
   (void)state;
-  at_population *p = population(AT_PARTITION_iid, 10, 4, 0); /* 42 examples */
+  at_population *p = population(AT_POPULATION_iid, 10, 4, 0); /* 42 examples */
   int seen[42] = {0};
   for (int64_t k = 0; k < 10; k++) {
     int64_t row[4];
@@ -99,7 +99,7 @@ static void iid_clients_share_no_example_while_there_are_enough(void **state) {
 static void mixtures_hold_what_they_say(void **state) {
   (void)state;
   enum { CLIENTS = 400, SAMPLES = 30 };
-  at_population *p = population(AT_PARTITION_dirichlet, CLIENTS, SAMPLES, 0);
+  at_population *p = population(AT_POPULATION_dirichlet, CLIENTS, SAMPLES, 0);
   double first = 0, square = 0;
   for (int64_t k = 0; k < CLIENTS; k++) {
     int64_t row[SAMPLES];
@@ -122,7 +122,7 @@ static void mixtures_hold_what_they_say(void **state) {
 static void long_tails_keep_their_mean(void **state) {
   (void)state;
   enum { CLIENTS = 20000 };
-  at_population *p = population(AT_PARTITION_iid, CLIENTS, 50, 1);
+  at_population *p = population(AT_POPULATION_iid, CLIENTS, 50, 1);
   double mean = 0;
   int64_t most = 0;
   for (int64_t k = 0; k < CLIENTS; k++) {
@@ -137,7 +137,7 @@ static void long_tails_keep_their_mean(void **state) {
 
 static void draws_are_ascending_and_different(void **state) {
   (void)state;
-  at_population *p = population(AT_PARTITION_iid, 1000, 5, 1);
+  at_population *p = population(AT_POPULATION_iid, 1000, 5, 1);
   for (int kind = 0; kind < AT_DRAW_COUNT; kind++) {
     at_draw d = {.kind = kind, .clients = 1000, .per_round = 300, .seed = 7, .population = p};
     for (int64_t round = 0; round < 5; round++) {
@@ -175,7 +175,7 @@ static void a_cycle_visits_all_once(void **state) {
 /* Both ways to draw by weight: of two rounds' worth of draws of one client, its frequency is in proportion. */
 static void weights_count(void **state) {
   (void)state;
-  at_population *p = population(AT_PARTITION_natural, 0, 0, 0); /* 2, 4, .. 12: 42 in all */
+  at_population *p = population(AT_POPULATION_natural, 0, 0, 0); /* 2, 4, .. 12: 42 in all */
   enum { ROUNDS = 6000 };
   double seen[6] = {0};
   at_draw d = {.kind = AT_DRAW_weighted, .clients = 6, .per_round = 1, .seed = 3, .population = p};
@@ -213,7 +213,7 @@ static void poisson_draws_vary_as_they_should(void **state) {
 static void long_tails_are_dealt_evenly(void **state) {
   (void)state;
   enum { CLIENTS = 200, RANKS = 4 };
-  at_population *p = population(AT_PARTITION_iid, CLIENTS, 100, 1.5);
+  at_population *p = population(AT_POPULATION_iid, CLIENTS, 100, 1.5);
   double cost[CLIENTS], speed[RANKS] = {1, 1, 1, 1}, uneven[RANKS] = {1, 2, 1, 0.5}, took, load[RANKS] = {0};
   int rank[CLIENTS];
   for (int64_t k = 0; k < CLIENTS; k++) {
