@@ -115,7 +115,7 @@ t = metric("async-1", "virtual_seconds"); assert np.all(np.diff(t) > 0), t'
 }
 
 @test "more clients asked than waited for, a deadline, clients that are off" {
-  conforms late fed.select=1.6 fed.deadline=0.02 devices.spread=1.5 devices.on=0.7 devices.dropout=0.1
+  conforms late fed.select=1.6 fed.deadline=4 devices.spread=1.5 devices.on=0.7 devices.dropout=0.1
   python 'assert metric("late-1", "late").sum() > 0 and metric("late-1", "clients").max() <= 5'
 }
 
@@ -183,7 +183,7 @@ assert np.array_equal(metric("ditto0", "client_accuracy"), metric("alone", "clie
 
 @test "it learns, and tells so client by client" {
   train learns 1 fed.rounds=12 fed.per_round=12
-  python 'a = metric("learns", "accuracy"); assert a[-1] > 0.9 and a[-1] > a[0], a
+  python 'a, l = metric("learns", "accuracy"), metric("learns", "train_loss"); assert a[-1] > 0.9 and l[-1] < 0.7 * l[0], (a, l)
 h = metric("learns", "accuracy_histogram"); assert np.all(h.sum(axis=1) == 12)
 e = h5py.File("learns/evaluation.h5"); assert abs(e["hits"][:].sum() / e["examples"][:].sum() - a[-1]) < 1e-12'
 }
