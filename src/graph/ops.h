@@ -87,6 +87,9 @@ at_val at_matmul(at_graph *g, at_val a, at_val b, bool ta, bool tb);
 /* x [.., in] times w [in][out], plus bias [out] unless AT_NONE. */
 at_val at_linear(at_graph *g, at_val x, at_val w, at_val bias);
 
+/* x + s y of one shape, s a scalar; where y is a product of matrices, it is added up on x without being formed. */
+at_val at_add_scaled(at_graph *g, at_val x, at_val y, at_val s);
+
 /* A window that moves over an image: rows first, then columns. */
 typedef struct at_window2d {
   int64_t kernel[2], stride[2], pad[2];
