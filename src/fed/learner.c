@@ -124,11 +124,26 @@ static void step(const at_learner *l, const at_lesson *c, float *grad, float *w)
   }
 }
 
+/* Nothing bends the gradient: the step can be taken as it is computed. */
+static bool is_plain(const at_lesson *c) {
+  return c->clip <= 0 && c->weight_decay <= 0 && c->pull <= 0 && c->correction == NULL && c->frozen == NULL &&
+         c->v == NULL;
+}
+
+static at_err train_batch(at_learner *l, const at_lesson *c, const at_batch *b, float *w, at_score *score) {
+  float *state = l->length > l->params ? w + l->params : NULL, *grad;
+  if (is_plain(c)) {
+    return at_classifier_task_sgd(l->task, w, state, b, c->lr, score, l->poll, l->poll_context);
+  }
+  AT_TRY(at_classifier_task_grad(l->task, w, state, b, score, &grad, l->poll, l->poll_context));
+  step(l, c, grad, w);
+  return AT_OK;
+}
+
 at_err at_learner_train(at_learner *l, const at_lesson *lesson, float *w, at_learned *out) {
   int64_t n;
   AT_TRY(at_learner_open(l, AT_SPLIT_TRAIN, &lesson->who, &n));
   int64_t batch = lesson->batch < l->batch ? lesson->batch : l->batch;
-  float *state = l->length > l->params ? w + l->params : NULL;
   if (lesson->v != NULL) {
     memset(lesson->v, 0, (size_t)l->params * sizeof *lesson->v);
   }
@@ -139,10 +154,8 @@ at_err at_learner_train(at_learner *l, const at_lesson *lesson, float *w, at_lea
       }
       at_batch b = {.n = n - first < batch ? n - first : batch, .x = l->x, .label = l->label};
       at_score score;
-      float *grad;
       AT_TRY(at_learner_load(l, lesson, n, epoch, first, b.n));
-      AT_TRY(at_classifier_task_grad(l->task, w, state, &b, &score, &grad, l->poll, l->poll_context));
-      step(l, lesson, grad, w);
+      AT_TRY(train_batch(l, lesson, &b, w, &score));
       out->steps++;
       out->examples += (double)b.n;
       out->loss += score.loss * (double)b.n;

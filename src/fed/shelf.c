@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "src/base/alloc.h"
@@ -229,15 +230,16 @@ at_err at_shelf_save(at_shelf *s, at_comm *world, at_shelf_mark *mark) {
   return at_comm_allreduce(world, AT_COMM_I64, AT_COMM_SUM, mark, s->spec.shards * AT_SHELF_MARK_WIDTH);
 }
 
-/* The numbers of the files that a shard has on disk; others look like nothing of it. */
+/* Files of a shard outside of first .. end - 1, and what killed writers left of it; others look like nothing of it. */
 static void remove_outside(at_shelf *s, const at_shelf_shard *d, int64_t first, int64_t end) {
   DIR *dir = opendir(s->folder);
   for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
     long long shard, file;
     int length = 0;
-    bool named =
-        sscanf(e->d_name, "%lld-%lld.h5%n", &shard, &file, &length) == 2 && e->d_name[length] == '\0' && length > 0;
-    if (named && shard == d->number && (file < first || file >= end)) {
+    bool named = sscanf(e->d_name, "%lld-%lld.h5%n", &shard, &file, &length) == 2 && length > 0 && shard == d->number;
+    if (named && strncmp(e->d_name + length, ".tmp-", 5) == 0) {
+      (void)unlinkat(dirfd(dir), e->d_name, 0); /* one that stays does no harm */
+    } else if (named && e->d_name[length] == '\0' && (file < first || file >= end)) {
       at_shelf_remove(s, d, file);
     }
   }
