@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/federate/federate.h"
 #include "sim/photon/photon.h"
 #include "sim/session.h"
 #include "src/base/alloc.h"
@@ -35,7 +36,7 @@ static const at_opt run_rows[] = {
 };
 const at_opt_table at_run_table = AT_OPT_TABLE("Run", run_rows);
 
-static const at_system *const systems[] = {&at_photon_system};
+static const at_system *const systems[] = {&at_photon_system, &at_federate_system};
 
 const at_system *at_system_at(int i) {
   return i < (int)(sizeof systems / sizeof systems[0]) ? systems[i] : NULL;

@@ -108,3 +108,23 @@ def make_images(path, clients):
             f[f"examples/f{c:04d}/pixels"] = generator.random((n, 4, 4), dtype=np.float32)
             f[f"examples/f{c:04d}/label"] = generator.integers(0, 10, n)
     return path
+
+
+def make_classified(folder, rounds=4):
+    """A run of cross-device learning, whose second round was not evaluated."""
+    os.makedirs(os.path.join(folder, "checkpoints"))
+    with open(os.path.join(folder, "config.yaml"), "w") as f:
+        f.write(f"system: federate  # The system.\nrun: {folder}  # Folder.\nseed: 1  # Decides every random number.\n"
+                f"method: fedavg  # How clients learn.\nfed:\n  rounds: {rounds}  # Rounds of the run. [rounds]\n")
+    r = np.arange(1, rounds + 1)
+    told = np.where(r == 2, np.nan, 1 - .5 / r)
+    with h5py.File(os.path.join(folder, "metrics.h5"), "w") as f:
+        put(f, "round", r, "1", "round")
+        for name, units in (("accuracy", "1"), ("accuracy_p10", "1"), ("train_loss", "nats")):
+            put(f, name, told, units, name, ["round"])
+        put(f, "bytes_total", 1e6 * r, "bytes", "to and from all clients so far", ["round"])
+        put(f, "virtual_seconds", 60. * r, "s", "on the virtual clock so far", ["round"])
+        put(f, "round_seconds", np.full(rounds, .5), "s", "the whole round", ["round"], True)
+        put(f, "accuracy_histogram", np.where(r == 2, np.nan, 1)[:, None] * np.arange(20.), "clients", "by accuracy", ["round", "bin"])
+        put(f, "client_accuracy", told[:, None] * np.linspace(0, 1, 5), "1", "first clients", ["round", "client"])
+        provenance(f)
