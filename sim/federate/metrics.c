@@ -21,7 +21,7 @@ at_err at_federate_metrics_create(at_federate *f, const char *path) {
     return AT_OK;
   }
   int column;
-  AT_TRY(at_metrics_create(&f->metrics, path, f->prov));
+  AT_TRY(at_metrics_create(&f->metrics, path, f->prov, NULL));
   for (int i = 0; i < AT_FEDERATE_FIGURE_COUNT; i++) {
     AT_TRY(at_metrics_add(f->metrics, figure[i].name, figure[i].unit, figure[i].text, 1, NULL, figure[i].is_volatile,
                           &column));
