@@ -121,7 +121,7 @@ static void clients_share_silos_without_overlap(void **state) {
   at_silo silo[2];
   at_corpus c = small_corpus(silo, tokens, 2);
   for (int64_t clients = 2; clients <= 7; clients++) {
-    at_streams s = {.corpus = &c, .partition = AT_PARTITION_SILO, .n_clients = clients, .context = CONTEXT, .seed = 3};
+    at_streams s = {.corpus = &c, .partition = AT_POPULATION_SILO, .n_clients = clients, .context = CONTEXT, .seed = 3};
     int seen[2][SILO_TOKENS / CONTEXT] = {{0}}, total = 0;
     assert_int_equal(at_streams_check(&s), AT_OK);
     for (int64_t k = 0; k < clients; k++) {
@@ -157,7 +157,7 @@ static void windows_are_tokens_and_their_successors(void **state) {
         assert_int_equal(in[i], tokens[where][start + i]);
         assert_int_equal(target[i], tokens[where][start + i + 1]);
       }
-      if (partition == AT_PARTITION_IID) {
+      if (partition == AT_POPULATION_IID) {
         assert_int_equal(where, (1 + cursor) % 2);
       }
     }
@@ -169,7 +169,7 @@ static void too_many_clients_are_refused(void **state) {
   static uint8_t tokens[2][SILO_TOKENS];
   at_silo silo[2];
   at_corpus c = small_corpus(silo, tokens, 2);
-  at_streams s = {.corpus = &c, .partition = AT_PARTITION_SILO, .n_clients = 170, .context = CONTEXT};
+  at_streams s = {.corpus = &c, .partition = AT_POPULATION_SILO, .n_clients = 170, .context = CONTEXT};
   assert_int_equal(at_streams_check(&s), AT_ERR_CONFIG);
 }
 
