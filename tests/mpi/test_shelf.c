@@ -6,7 +6,7 @@
 #include "src/fed/shelf.h"
 #include "tests/mpi/store_test.h"
 
-enum { WIDTH = 5, SHARDS = 7, CLIENTS = 300, ROUNDS = 30 };
+enum { WIDTH = 5, SHARDS = 7, CLIENTS = 300, ROUNDS = 12 };
 
 static at_shelf_spec spec_of(const mpi_test *t, const char *folder) {
   return (at_shelf_spec){.folder = folder,
