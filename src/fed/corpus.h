@@ -50,8 +50,8 @@ int64_t at_corpus_text_bytes(const at_corpus *c, const at_tokens *t, int64_t sta
 
 /* How silos are dealt to clients. */
 typedef enum at_partition {
-  AT_POPULATION_SILO, /* client k reads silo k mod S; clients of one silo read disjoint windows */
-  AT_POPULATION_IID   /* every client reads all silos in turn, one window each, disjoint from the other clients' */
+  AT_PARTITION_SILO, /* client k reads silo k mod S; clients of one silo read disjoint windows */
+  AT_PARTITION_IID   /* every client reads all silos in turn, one window each, disjoint from the other clients' */
 } at_partition;
 
 typedef struct at_streams {
@@ -67,7 +67,7 @@ at_err at_streams_check(const at_streams *s);
 void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int64_t *silo, int64_t *start);
 /* tokens[context], targets[context]: the inputs of window `cursor` and the tokens that follow them. */
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets);
-/* The silo a client belongs to under AT_POPULATION_SILO. */
+/* The silo a client belongs to under AT_PARTITION_SILO. */
 int64_t at_streams_home(const at_streams *s, int64_t client);
 
 #endif

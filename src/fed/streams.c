@@ -20,7 +20,7 @@ static int64_t share_windows(const at_streams *s, share h) {
 /* The share that window `cursor` comes from, and its number among the client's windows of that share. */
 static share share_at(const at_streams *s, int64_t client, int64_t cursor, int64_t *number) {
   int64_t n_silos = s->corpus->n_silos;
-  if (s->partition == AT_POPULATION_IID) {
+  if (s->partition == AT_PARTITION_IID) {
     *number = cursor / n_silos;
     return (share){.silo = (client + cursor) % n_silos, .part = client, .parts = s->n_clients};
   }
@@ -31,7 +31,7 @@ static share share_at(const at_streams *s, int64_t client, int64_t cursor, int64
 
 at_err at_streams_check(const at_streams *s) {
   for (int64_t k = 0; k < s->n_clients; k++) {
-    int64_t turns = s->partition == AT_POPULATION_IID ? s->corpus->n_silos : 1;
+    int64_t turns = s->partition == AT_PARTITION_IID ? s->corpus->n_silos : 1;
     for (int64_t c = 0; c < turns; c++) {
       int64_t number;
       share h = share_at(s, k, c, &number);

@@ -47,8 +47,8 @@ static void fedmom_is_fednesterov(void **state) {
 static void every_rule_descends(void **state) {
   (void)state;
   for (int kind = 0; kind < AT_OUTER_COUNT; kind++) {
-    const double lr = kind == AT_OUTER_fedadagrad ? 0.3 : 0.05; /* its steps shrink from round to round */
-    at_outer o = {.kind = kind, .lr = lr, .momentum = 0.5, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-9};
+    at_outer o = {.kind = kind, .lr = 0.05, .momentum = 0.5, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-9};
+    o.lr = kind == AT_OUTER_fedadagrad ? 0.15 : o.lr; /* its steps become shorter with every one */
     float theta[2] = {1, -2}, m[2], v[2];
     at_outer_start(&o, 2, theta, m, v);
     for (int r = 1; r <= 40; r++) {
@@ -71,6 +71,11 @@ static void first_steps_by_hand(void **state) {
   at_outer_start(&o, 1, theta, m, v);
   at_outer_step(&o, 1, 1, delta, theta, m, v);
   assert_float_equal(theta[0], 0.9f, 1e-6); /* bias correction: the first step has length lr */
+  o.kind = AT_OUTER_fedadagrad;
+  theta[0] = 1;
+  at_outer_start(&o, 1, theta, m, v);
+  at_outer_step(&o, 1, 1, delta, theta, m, v);
+  assert_float_equal(theta[0], 0.99f, 1e-6); /* without it: lr (1 - b1) */
 }
 
 static void schedule_warms_up_and_falls(void **state) {
@@ -122,7 +127,7 @@ static void clients_share_silos_without_overlap(void **state) {
   at_silo silo[2];
   at_corpus c = small_corpus(silo, tokens, 2);
   for (int64_t clients = 2; clients <= 7; clients++) {
-    at_streams s = {.corpus = &c, .partition = AT_POPULATION_SILO, .n_clients = clients, .context = CONTEXT, .seed = 3};
+    at_streams s = {.corpus = &c, .partition = AT_PARTITION_SILO, .n_clients = clients, .context = CONTEXT, .seed = 3};
     int seen[2][SILO_TOKENS / CONTEXT] = {{0}}, total = 0;
     assert_int_equal(at_streams_check(&s), AT_OK);
     for (int64_t k = 0; k < clients; k++) {
@@ -158,7 +163,7 @@ static void windows_are_tokens_and_their_successors(void **state) {
         assert_int_equal(in[i], tokens[where][start + i]);
         assert_int_equal(target[i], tokens[where][start + i + 1]);
       }
-      if (partition == AT_POPULATION_IID) {
+      if (partition == AT_PARTITION_IID) {
         assert_int_equal(where, (1 + cursor) % 2);
       }
     }
@@ -170,7 +175,7 @@ static void too_many_clients_are_refused(void **state) {
   static uint8_t tokens[2][SILO_TOKENS];
   at_silo silo[2];
   at_corpus c = small_corpus(silo, tokens, 2);
-  at_streams s = {.corpus = &c, .partition = AT_POPULATION_SILO, .n_clients = 170, .context = CONTEXT};
+  at_streams s = {.corpus = &c, .partition = AT_PARTITION_SILO, .n_clients = 170, .context = CONTEXT};
   assert_int_equal(at_streams_check(&s), AT_ERR_CONFIG);
 }
 
