@@ -12,6 +12,8 @@
 #   exit 75  it was stopped by a signal and has saved its last complete round.  After SIGUSR1 (from #SBATCH
 #            --signal=B:USR1@SECONDS, shortly before the time limit) or at the limit itself the job has been put back into
 #            the queue; after scancel it stays cancelled, and the next sbatch with the same RUN goes on
+#   exit 76  a rank stopped making progress and the watchdog ended the job; it has been put back into the queue likewise, since
+#            another node may do better, but only if a round was saved since it started
 #   other    what atoll or its launcher returned (`atoll --help` lists the codes)
 #
 # A job that completed no round since it started is not requeued: it would never finish.
@@ -131,9 +133,12 @@ at_job() {
   local command=("$ATOLL" "$system" "$config" "run=$run" "$@")
   [ -e "$run/config.yaml" ] && command=("$ATOLL" resume "$run")
   at_say "${command[*]}"
+  rm -f "$run/stalled"
   at_run_and_wait "${launch[@]}" "${command[@]}"
   code=$?
-  if [ $code = 75 ] && at_is_time_up; then
+  # srun and mpirun may put their own code in the place of the ranks'; the watchdog's file says it all the same.
+  [ $code != 0 ] && [ $code != 75 ] && [ -e "$run/stalled" ] && code=76
+  if [ $code = 76 ] || { [ $code = 75 ] && at_is_time_up; }; then
     at_requeue "$run" "$before"
   elif [ $code = 75 ]; then
     at_say "saved; to go on, submit it again with the same run folder $run"

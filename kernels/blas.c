@@ -45,6 +45,31 @@ void at_blas_matmul(const at_kcall *call) {
   }
 }
 
+/* out = C, which products are then added to. */
+static void copy_base(const at_kcall *call) {
+  if (call->in[0] != call->out[0]) {
+    memcpy(call->out[0], call->in[0], (size_t)(call->dim[1] * call->dim[2]) * sizeof(float));
+  }
+}
+
+void at_blas_matmul_add(const at_kcall *call) {
+  const int64_t *d = call->dim, m = d[1], n = d[2], k = d[3];
+  const int ta = d[4] != 0, tb = d[5] != 0;
+  if (m > INT_MAX || n > INT_MAX || k > INT_MAX || d[8] > INT_MAX) {
+    at_ref_matmul_add_f32(call);
+    return;
+  }
+  copy_base(call);
+  if (m > 0 && n > 0 && k > 0) {
+    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
+                *(const float *)call->in[3], call->in[1],
+                (int)(d[8] ? d[8]
+                      : ta ? m
+                           : k),
+                call->in[2], (int)(tb ? k : n), 1.0f, call->out[0], (int)n);
+  }
+}
+
 /* --- inputs in bf16 -------------------------------------------------------------------------------------------------- */
 
 static void round_rows(int64_t rows, int64_t columns, const float *from, int64_t step, float *to) {
@@ -69,8 +94,8 @@ static int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/* C = A B by blocks, of which each is rounded into scratch as it is wanted. */
-static void product_bf16(const at_kcall *call, const float *a, const float *b, float *c) {
+/* C = A B, or with `add` C += scale A B, by blocks, of which each is rounded into scratch as it is wanted. */
+static void product_bf16(const at_kcall *call, const float *a, const float *b, float *c, float scale, int add) {
   const int64_t m = call->dim[1], n = call->dim[2], k = call->dim[3];
   const int ta = call->dim[4] != 0, tb = call->dim[5] != 0;
   const int64_t lda = call->dim[8] ? call->dim[8] : ta ? m : k;
@@ -86,8 +111,8 @@ static void product_bf16(const at_kcall *call, const float *a, const float *b, f
         const int64_t mi = least(m - i, AT_PRODUCT_ROWS);
         round_block(ta, a, lda, i, p, mi, kp, block_a);
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)mi, (int)nj,
-                    (int)kp, 1.0f, block_a, (int)(ta ? mi : kp), block_b, (int)(tb ? kp : nj), p > 0 ? 1.0f : 0.0f,
-                    c + i * n + j, (int)n);
+                    (int)kp, scale, block_a, (int)(ta ? mi : kp), block_b, (int)(tb ? kp : nj),
+                    add || p > 0 ? 1.0f : 0.0f, c + i * n + j, (int)n);
       }
     }
   }
@@ -106,6 +131,15 @@ void at_blas_matmul_bf16(const at_kcall *call) {
     return;
   }
   for (int64_t i = 0; i < d[0]; i++, a += d[6], b += d[7], c += m * n) {
-    product_bf16(call, a, b, c);
+    product_bf16(call, a, b, c, 1.0f, 0);
   }
+}
+
+void at_blas_matmul_add_bf16(const at_kcall *call) {
+  if (call->dim[2] > INT_MAX) {
+    at_ref_matmul_add_bf16_f32(call);
+    return;
+  }
+  copy_base(call);
+  product_bf16(call, call->in[1], call->in[2], call->out[0], *(const float *)call->in[3], 1);
 }

@@ -66,6 +66,9 @@ typedef void (*at_kernel)(const at_kcall *k);
  *                             rows of A; 0: no gaps).  ta: A is stored [k][m].
  *                             tb: B is stored [n][k].  k = 0 gives zeros.  scratch (NULL: BLAS multiplies)
  * matmul_bf16                 the same with A and B rounded to bf16 (nearest even), products and sums in f32 or wider.  scratch
+ * matmul_add                  out = C + s op(A) op(B); in: C [m][n], A, B, s [1]; dim as matmul's, batch 1.  In place allowed.  The levels
+ *                             sum over at most AT_PRODUCT_DEPTH steps of k before they scale.  scratch
+ * matmul_add_bf16             the same with A and B rounded to bf16.  scratch
  * embed                       out[n][d] = table[ids[n]]; in: table [rows][d], ids i32; dim: n, d, rows;
  *                             an id outside 0..rows-1 gives a row of zeros, and is skipped by embed_bwd
  * embed_bwd                   out[rows][d] = sum of dy rows by id; in: dy [n][d], ids; dim: n, d, rows.  Adds in
@@ -120,6 +123,8 @@ typedef void (*at_kernel)(const at_kcall *k);
  * conv2d                      in: x [n][h][w][c], w; out: y [n][oh][ow][oc] = sum of x(oy stride - pad + ky, ..) w(ky, ..).
  * conv2d_dx                   in: dy, w; out: dx (the transpose in x).  scratch
  * conv2d_dw                   in: x, dy; out: dw (the transpose in w).  scratch
+ * conv2d_bf16 conv2d_dx_bf16 conv2d_dw_bf16   the same three with both inputs rounded to bf16 (nearest even), sums in f32 or wider.
+ *                             scratch
  * unfold                      in: x; out [n][oh ow][kh kw c]: the patches that a convolution multiplies; same dim (oc unread,
  *                             groups 1)
  * fold                        in: dp [n][oh ow][kh kw c]; out: dx [n][h][w][c]: its transpose
@@ -141,12 +146,12 @@ typedef void (*at_kernel)(const at_kcall *k);
   X(affine) X(neg) X(exp) X(log) X(sqrt) X(tanh) X(sigmoid) X(square) X(recip) X(erf)                                  \
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd)                                                                              \
   X(reduce_sum) X(logsumexp) X(place) X(causal_fill) X(onehot)                                                         \
-  X(matmul) X(matmul_bf16) X(embed) X(embed_bwd)                                                                                   \
+  X(matmul) X(matmul_bf16) X(matmul_add) X(matmul_add_bf16) X(embed) X(embed_bwd)                                                                                   \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd) \
   X(join) X(maximum) X(minimum) X(less) X(less_equal) X(equal) X(where)                                                \
   X(relu) X(relu_bwd) X(clamp) X(clamp_bwd) X(abs) X(sign) X(softplus)                                                 \
   X(softmax) X(length_fill) X(dropout) X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                           \
-  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(conv2d_bf16) X(conv2d_dx_bf16) X(conv2d_dw_bf16) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
   X(moments) X(rows_affine) X(rows_dot)
 /* clang-format on */
 

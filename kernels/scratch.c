@@ -30,6 +30,12 @@ static size_t conv_bytes(at_kslot slot, const int64_t *dim) {
   return at_conv_floats(slot, &s) * sizeof(float);
 }
 
+static size_t conv_rounded_bytes(at_kslot slot, const int64_t *dim, size_t real_bytes) {
+  const at_conv s = at_conv_parse(dim);
+  size_t inputs;
+  return at_conv_rounded(slot, &s, &inputs) * real_bytes;
+}
+
 size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
   switch (slot) {
   case AT_K_attention:
@@ -38,6 +44,8 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
     return attention_bwd_bytes(dim);
   case AT_K_matmul:
   case AT_K_matmul_bf16:
+  case AT_K_matmul_add:
+  case AT_K_matmul_add_bf16:
     return matmul_bytes(dim);
   case AT_K_layernorm_bwd:
   case AT_K_rmsnorm_bwd:
@@ -46,6 +54,12 @@ size_t at_kernel_scratch(at_kslot slot, const int64_t *dim, size_t real_bytes) {
   case AT_K_conv2d_dx:
   case AT_K_conv2d_dw:
     return conv_bytes(slot, dim);
+  case AT_K_conv2d_bf16:
+    return conv_rounded_bytes(AT_K_conv2d, dim, real_bytes);
+  case AT_K_conv2d_dx_bf16:
+    return conv_rounded_bytes(AT_K_conv2d_dx, dim, real_bytes);
+  case AT_K_conv2d_dw_bf16:
+    return conv_rounded_bytes(AT_K_conv2d_dw, dim, real_bytes);
   default:
     return 0;
   }

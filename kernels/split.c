@@ -48,6 +48,11 @@ static cut product(const int64_t *d) {
   return (cut){.axis = 1, .in = {d[4] ? 1 : d[8] ? d[8] : k}, .out = {n}};
 }
 
+/* C, A, B and the scale, of one product. */
+static cut product_add(const int64_t *d) {
+  return (cut){.axis = 1, .in = {d[2], d[4] ? 1 : d[8] ? d[8] : d[3]}, .out = {d[2]}};
+}
+
 static cut attention(at_kslot slot, const int64_t *d) {
   const int64_t t = d[1], hq = d[2], qkv = t * (hq + 2 * d[3]) * d[4], o = t * hq * d[4], lse = t * hq;
   return slot == AT_K_attention ? (cut){.axis = 0, .in = {qkv}, .out = {o, lse}}
@@ -101,6 +106,9 @@ static cut cut_of(at_kslot slot, const int64_t *d) {
   case AT_K_matmul:
   case AT_K_matmul_bf16:
     return product(d);
+  case AT_K_matmul_add:
+  case AT_K_matmul_add_bf16:
+    return product_add(d);
   case AT_K_embed:
     return (cut){.axis = 0, .in = {0, 1}, .out = {d[1]}};
   case AT_K_layernorm:
@@ -117,8 +125,11 @@ static cut cut_of(at_kslot slot, const int64_t *d) {
   case AT_K_attention_bwd:
     return attention(slot, d);
   case AT_K_conv2d:
+  case AT_K_conv2d_bf16:
+    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], 0);
   case AT_K_conv2d_dx:
-    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], slot == AT_K_conv2d_dx);
+  case AT_K_conv2d_dx_bf16:
+    return images(d[1] * d[2] * d[3], d[12] * d[13] * d[4], 1);
   case AT_K_maxpool:
   case AT_K_avgpool:
   case AT_K_avgpool_bwd:
@@ -141,7 +152,8 @@ int64_t at_kernel_units(at_kslot slot, const int64_t *dim) {
 
 void at_kernel_share(at_kslot slot, at_kcall *call, int64_t from, int64_t count) {
   const cut c = cut_of(slot, call->dim);
-  const int product = slot == AT_K_matmul || slot == AT_K_matmul_bf16;
+  const int product =
+      slot == AT_K_matmul || slot == AT_K_matmul_bf16 || slot == AT_K_matmul_add || slot == AT_K_matmul_add_bf16;
   if (product && c.axis == 1 && call->dim[4] && call->dim[8] == 0) {
     call->dim[8] = call->dim[1]; /* its rows are columns in memory, which stay as far apart as they are */
   }

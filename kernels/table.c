@@ -73,9 +73,16 @@ void at_kernels_init(at_kernels *k, at_isa isa) {
   at_blas_init();
   k->f32[AT_K_matmul] = isa >= AT_ISA_AVX512 ? at_avx512_matmul : at_blas_matmul;
   k->f32[AT_K_matmul_bf16] = isa >= AT_ISA_AVX512BF16 ? at_avx512bf16_matmul_bf16 : at_blas_matmul_bf16;
+  k->f32[AT_K_matmul_add] = isa >= AT_ISA_AVX512 ? at_avx512_matmul_add : at_blas_matmul_add;
+  k->f32[AT_K_matmul_add_bf16] = isa >= AT_ISA_AVX512BF16 ? at_avx512bf16_matmul_add_bf16 : at_blas_matmul_add_bf16;
   if (isa == AT_ISA_AVX2) {
     use_avx2(k);
   } else {
     use_avx512(k);
+  }
+  if (isa >= AT_ISA_AVX512BF16) {
+    k->f32[AT_K_conv2d_bf16] = at_avx512bf16_conv2d_bf16;
+    k->f32[AT_K_conv2d_dx_bf16] = at_avx512bf16_conv2d_dx_bf16;
+    k->f32[AT_K_conv2d_dw_bf16] = at_avx512bf16_conv2d_dw_bf16;
   }
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `atoll bench WHAT`: measurements of this machine with the program's own parts.  Rank 0 measures, the others wait. */
+/* `atoll bench WHAT`: measurements of this machine with the program's own parts. */
+#include "sim/bench.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,8 @@
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/rng.h"
+#include "src/nn/classifier.h"
+#include "src/nn/lm_task.h"
 
 enum { GEMM = 768, REPEATS = 20 };
 
@@ -53,40 +57,153 @@ static void print_profile(at_profile *rows, int n, double peak, FILE *out) {
           flops * 1e-6 / REPEATS, flops / seconds * 1e-9, "", 100 * flops / seconds / peak);
 }
 
-static at_err profile_step(at_session *s, at_lm_task *task, int64_t vocab, float *theta, int32_t *ids,
-                           at_profile *rows) {
-  double peak = 0;
-  int64_t tokens = at_lm_task_batch(task) * at_lm_task_context(task);
-  at_stream draw = {.seed = 1, .purpose = AT_RNG_TEST};
-  at_layout_init(at_lm_task_layout(task), 1, theta);
-  for (int64_t i = 0; i < 2 * tokens; i++) {
-    ids[i] = (int32_t)at_rng_below(&draw, (uint64_t)i, (uint64_t)vocab);
+/* One training step of a model: of a language model with its gradient, of a classifier with plain SGD. */
+typedef struct subject {
+  at_model model;
+  int64_t batch;
+  at_lm_task *lm;
+  at_classifier_task *classifier;
+  const at_program *program; /* the classifier's */
+  float *theta, *state;
+  void *x;
+  int32_t *target;
+  at_profile *rows;
+} subject;
+
+static const at_layout *layout_of(subject *b) {
+  return b->lm != NULL ? at_lm_task_layout(b->lm) : at_task_params(at_classifier_task_get(b->classifier));
+}
+
+static void fill_batch(subject *b, int64_t inputs, int64_t targets) {
+  const at_stream draw = {.seed = 1, .purpose = AT_RNG_TEST};
+  uint64_t at = 0;
+  for (int64_t i = 0; i < inputs; i++) {
+    if (b->lm != NULL) {
+      ((int32_t *)b->x)[i] = (int32_t)at_rng_below(&draw, at++, (uint64_t)b->model.classes);
+    } else {
+      ((float *)b->x)[i] = (float)at_rng_below(&draw, at++, 1 << 20) * 0x1p-19f - 1.0f;
+    }
   }
-  at_lm_task_profile(task, theta, ids, ids + tokens, at_clock_now_s, rows); /* warms up */
-  memset(rows, 0, (size_t)at_profile_rows() * sizeof *rows);
-  for (int r = 0; r < REPEATS; r++) {
-    at_lm_task_profile(task, theta, ids, ids + tokens, at_clock_now_s, rows);
+  for (int64_t i = 0; i < targets; i++) {
+    b->target[i] = (int32_t)at_rng_below(&draw, at++, (uint64_t)b->model.classes);
   }
-  AT_TRY(product_rate(s->kernels, &peak));
-  at_program_stats stats = at_lm_task_stats(task);
-  printf("one training step: parameters = %lld, kernels = %d, arena = %.2f MiB (at least %.2f are in use at once), isa "
-         "= %s, "
-         "threads = %d\n"
-         "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
-         (long long)at_lm_task_layout(task)->count, stats.nodes, (double)stats.arena_bytes / 1048576,
-         (double)stats.live_bytes / 1048576, s->kernels->isa_name, s->pin.threads, GEMM, peak * 1e-9, REPEATS);
-  print_profile(rows, at_profile_rows(), peak, stdout);
+}
+
+static at_err open_classifier(subject *b, const at_kernels *k) {
+  AT_TRY(at_classifier_task_create(&b->classifier, &b->model, NULL, k));
+  at_task *t = at_classifier_task_get(b->classifier);
+  AT_TRY(at_task_program(t, AT_PASS_SGD, b->batch, &b->program));
+  AT_TRY(at_alloc(&b->state, (size_t)at_task_states(t)->count, sizeof *b->state, "bench"));
+  return at_task_init(t, 1, b->theta, b->state);
+}
+
+static at_err open_subject(subject *b, const at_kernels *k) {
+  const bool is_lm = at_model_kind_of(&b->model) == AT_MODEL_LM;
+  const int64_t inputs = b->batch * at_shape_count(b->model.input), targets = is_lm ? inputs : b->batch;
+  at_graph *g;
+  const at_layout *params;
+  AT_TRY(at_model_layout(&b->model, &g, &params));
+  at_err err = at_alloc(&b->theta, (size_t)params->count, sizeof *b->theta, "bench");
+  if (err == AT_OK) {
+    at_layout_init(params, 1, b->theta);
+  }
+  at_graph_destroy(g);
+  AT_TRY(err);
+  AT_TRY(at_alloc(&b->x, (size_t)inputs, sizeof(float), "bench"));
+  AT_TRY(at_alloc(&b->target, (size_t)targets, sizeof *b->target, "bench"));
+  AT_TRY(at_alloc(&b->rows, (size_t)at_profile_rows(), sizeof *b->rows, "bench"));
+  if (is_lm) {
+    at_gpt gpt = b->model.gpt;
+    gpt.vocab = b->model.classes;
+    gpt.context = b->model.input.d[0];
+    gpt.precision = (at_precision)b->model.precision;
+    AT_TRY(at_lm_task_create(&b->lm, &gpt, (int)b->batch, 1, k));
+  } else {
+    AT_TRY(open_classifier(b, k));
+  }
+  fill_batch(b, inputs, targets);
   return AT_OK;
 }
 
-static at_err bench_graph(at_session *s, int argc, char **argv) {
+static void close_subject(subject *b) {
+  at_lm_task_destroy(b->lm);
+  at_classifier_task_destroy(b->classifier);
+  at_free(b->theta);
+  at_free(b->state);
+  at_free(b->x);
+  at_free(b->target);
+  at_free(b->rows);
+}
+
+static void run_once(subject *b) {
+  if (b->lm != NULL) {
+    at_lm_task_profile(b->lm, b->theta, b->x, b->target, at_clock_now_s, b->rows);
+    return;
+  }
+  float value[AT_TASK_OUTS];
+  const at_task_call c = {.theta = b->theta, .lr = 1e-3, .state = b->state, .in = {b->x, b->target}};
+  at_task_profile(at_classifier_task_get(b->classifier), b->program, &c, value, at_clock_now_s, b->rows);
+}
+
+static at_err profile_step(at_session *s, subject *b) {
+  double peak = 0;
+  AT_TRY(open_subject(b, s->kernels));
+  run_once(b); /* warms up */
+  memset(b->rows, 0, (size_t)at_profile_rows() * sizeof *b->rows);
+  for (int r = 0; r < REPEATS; r++) {
+    run_once(b);
+  }
+  AT_TRY(product_rate(s->kernels, &peak));
+  at_program_stats stats = b->lm != NULL ? at_lm_task_stats(b->lm) : at_program_get_stats(b->program);
+  printf("one training step: batch = %lld, parameters = %lld, precision = %s, kernels = %d, arena = %.2f MiB (at least "
+         "%.2f are in use at once), isa = %s, threads = %d\n"
+         "peak: SGEMM of n = %d at the same moment, %.1f GFLOP/s; warm caches, mean of %d runs\n\n",
+         (long long)b->batch, (long long)layout_of(b)->count, at_precision_names[b->model.precision], stats.nodes,
+         (double)stats.arena_bytes / 1048576, (double)stats.live_bytes / 1048576, s->kernels->isa_name, s->pin.threads,
+         GEMM, peak * 1e-9, REPEATS);
+  print_profile(b->rows, at_profile_rows(), peak, stdout);
+  return AT_OK;
+}
+
+/* --- `atoll bench graph` ---------------------------------------------------------------------------------------------------- */
+
+typedef struct graph_cfg {
+  char *preset;
+  int64_t batch;
+  int precision;
+} graph_cfg;
+
+static const at_opt graph_rows[] = {
+    AT_OPT_STR(graph_cfg, preset, "preset", "",
+               "A model by name, one of those that a wrong name is answered with; empty: the language model that "
+               "photon's keys describe."),
+    AT_OPT_INT(graph_cfg, batch, "batch", "10", 1, 1e6, "examples", "Examples, or windows of tokens, of a step."),
+    AT_OPT_ENUM(graph_cfg, precision, "precision", "f32", at_precision_names,
+                "What products and convolutions read of their inputs."),
+};
+static const at_opt_table graph_table = AT_OPT_TABLE("A model by name", graph_rows);
+
+static at_err preset_subject(int argc, char **argv, subject *b) {
+  graph_cfg cfg;
+  at_opts *set = NULL;
+  at_err err = at_opts_create(&set);
+  AT_TRY_TO(err, done, err);
+  AT_TRY_TO(err, done, at_opts_add(set, &graph_table, &cfg));
+  for (int i = 0; i < argc; i++) {
+    AT_TRY_TO(err, done, at_opts_set(set, argv[i]));
+  }
+  AT_TRY_TO(err, done, at_model_preset(cfg.preset, &b->model));
+  b->model.precision = cfg.precision;
+  b->batch = cfg.batch;
+done:
+  at_opts_destroy(set);
+  return err;
+}
+
+static at_err photon_subject(int argc, char **argv, subject *b) {
   enum { VOCAB = 256 };
   at_opts *set = NULL;
   at_photon_cfg *cfg = NULL;
-  at_lm_task *task = NULL;
-  float *theta = NULL;
-  int32_t *ids = NULL;
-  at_profile *rows = NULL;
   at_err err;
   AT_TRY_TO(err, done, at_config_create(&at_photon_system, &set, (void **)&cfg));
   AT_TRY_TO(err, done, at_opts_set(set, "data=none"));
@@ -94,36 +211,80 @@ static at_err bench_graph(at_session *s, int argc, char **argv) {
     AT_TRY_TO(err, done, strchr(argv[i], '=') ? at_opts_set(set, argv[i]) : at_opts_load_file(set, argv[i]));
   }
   AT_TRY_TO(err, done, at_photon_system.resolve(set, cfg));
-  at_gpt gpt = at_photon_model(cfg, VOCAB);
-  AT_TRY_TO(err, done, at_lm_task_create(&task, &gpt, (int)cfg->batch, 1, s->kernels));
-  size_t tokens = (size_t)(cfg->batch * cfg->context);
-  AT_TRY_TO(err, done, at_alloc(&theta, (size_t)at_lm_task_layout(task)->count, sizeof *theta, "bench"));
-  AT_TRY_TO(err, done, at_alloc(&ids, 2 * tokens, sizeof *ids, "bench"));
-  AT_TRY_TO(err, done, at_alloc(&rows, (size_t)at_profile_rows(), sizeof *rows, "bench"));
-  err = profile_step(s, task, VOCAB, theta, ids, rows);
+  const at_gpt gpt = at_photon_model(cfg, VOCAB);
+  b->model = (at_model){.name = "photon",
+                        .family = AT_FAMILY_GPT,
+                        .input = AT_SHAPE(gpt.context),
+                        .classes = VOCAB,
+                        .precision = gpt.precision,
+                        .gpt = gpt};
+  b->batch = cfg->batch;
 done:
-  at_lm_task_destroy(task);
   at_opts_destroy(set);
   at_free(cfg);
-  at_free(theta);
-  at_free(ids);
-  at_free(rows);
   return err;
+}
+
+static at_err graph_help(void) {
+  graph_cfg cfg;
+  at_opts *set = NULL;
+  at_err err = at_opts_create(&set);
+  if (err == AT_OK) {
+    err = at_opts_add(set, &graph_table, &cfg);
+  }
+  if (err == AT_OK) {
+    printf(
+        "Usage: atoll bench graph preset=NAME [key=value ...]\n"
+        "       atoll bench graph [CONFIG.yaml] [key=value ...]   with the keys of `atoll photon --help`\n\n"
+        "Time of a training step by operation: calls, how many of them in element-wise chains, time, floating-point\n"
+        "operations, bytes of inputs and outputs, and the share of the rate of a large matrix product.\n\n");
+    at_opts_print_help(set, stdout);
+  }
+  at_opts_destroy(set);
+  return err;
+}
+
+static at_err bench_graph(at_session *s, int argc, char **argv) {
+  bool by_name = false;
+  for (int i = 0; i < argc; i++) {
+    if (strcmp(argv[i], "--help") == 0) {
+      return graph_help();
+    }
+    by_name = by_name || strncmp(argv[i], "preset=", strlen("preset=")) == 0;
+  }
+  subject b = {.batch = 0};
+  at_err err = by_name ? preset_subject(argc, argv, &b) : photon_subject(argc, argv, &b);
+  if (err == AT_OK) {
+    err = profile_step(s, &b);
+  }
+  close_subject(&b);
+  return err;
+}
+
+/* On rank 0, while the others wait. */
+static at_err bench_graph_once(at_session *s, int argc, char **argv) {
+  return at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? bench_graph(s, argc, argv) : AT_OK);
 }
 
 static const struct {
   const char *name, *usage;
-  at_err (*run)(at_session *s, int argc, char **argv);
+  at_err (*run)(at_session *s, int argc, char **argv); /* collective */
 } benches[] = {
-    {"graph", "graph [CONFIG.yaml] [model.width=... local.batch=...]   a training step by operation", bench_graph},
+    {"graph", "graph preset=NAME [batch=N precision=f32|bf16], or graph [CONFIG.yaml] [key=value ...]; graph --help",
+     bench_graph_once},
+    {"comm", "comm [key=value ...]      means over ranks by size, codec and algorithm; comm --help", at_bench_comm},
+    {"overlap", "overlap [key=value ...]   a mean hidden behind a backward pass; overlap --help", at_bench_overlap},
 };
 enum { N_BENCHES = sizeof benches / sizeof benches[0] };
 
 at_err at_bench_main(at_session *s, int argc, char **argv) {
-  for (int i = 0; argc > 0 && i < N_BENCHES; i++) {
-    if (strcmp(argv[0], benches[i].name) == 0) {
-      return at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? benches[i].run(s, argc - 1, argv + 1) : AT_OK);
+  char usage[512] = "";
+  for (int i = 0; i < N_BENCHES; i++) {
+    if (argc > 0 && strcmp(argv[0], benches[i].name) == 0) {
+      return benches[i].run(s, argc - 1, argv + 1);
     }
+    snprintf(usage + strlen(usage), sizeof usage - strlen(usage), "%s atoll bench %s", i > 0 ? "\n      " : "",
+             benches[i].usage);
   }
-  return AT_FAIL(AT_ERR_ARG, "Usage: atoll bench %s", benches[0].usage);
+  return AT_FAIL(AT_ERR_ARG, "Usage:%s", usage);
 }

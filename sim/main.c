@@ -8,6 +8,8 @@
 #include "sim/session.h"
 #include "src/base/fault.h"
 #include "src/base/signals.h"
+#include "src/comm/collective/reduce_cfg.h"
+#include "src/net/clock.h"
 #include "src/store/provenance.h"
 
 static at_err list_main(at_session *s, int argc, char **argv);
@@ -35,7 +37,7 @@ static const command commands[] = {
     {"diff", "A B", "Compare two files or runs, tensor by tensor; exit code 1 at a difference.", at_diff_main},
     {"bench", "WHAT [key=value ...]", "Measure this machine: `graph` times a training step by operation.",
      at_bench_main},
-    {"list", "", "Systems, methods, data sets.", list_main},
+    {"list", "", "Systems, methods, data sets, codecs, devices.", list_main},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -68,6 +70,18 @@ static at_err list_main(at_session *s, int argc, char **argv) {
   printf("data sets\n");
   for (int i = 0; at_data_kinds[i].name != NULL; i++) {
     printf("  %-14s %s\n", at_data_kinds[i].name, at_data_kinds[i].help);
+  }
+  printf("codecs (exchange.up.codec, exchange.down.codec)\n");
+  for (int i = 0; at_codec_names[i] != NULL; i++) {
+    printf("  %-14s %s\n", at_codec_names[i], at_codec_help(i));
+  }
+  printf("algorithms (exchange.algorithm)\n ");
+  for (int i = 0; at_algorithm_names[i] != NULL; i++) {
+    printf(" %s", at_algorithm_names[i]);
+  }
+  printf("\ndevices (net.device)\n");
+  for (int i = 0; at_device_at(i) != NULL; i++) {
+    printf("  %-14s %s\n", at_device_at(i)->name, at_device_at(i)->source);
   }
   return AT_OK;
 }

@@ -102,10 +102,27 @@ static void show_files(const at_plan *p, const char *run, char advice[ADVICE]) {
 }
 
 static void show_traffic(const at_plan *p) {
-  bytes_line("", "sent by a client in a round", p->client_bytes, "for the model, as a ring over the round's clients");
+  char remark[96];
+  snprintf(remark, sizeof remark, "for the model%s%s", p->is_most ? ", at most" : "",
+           p->link_bits > 0 ? "" : ", nothing between clients");
+  if (p->link_bits > 0) {
+    snprintf(remark, sizeof remark, "for the model%s, %.3g bits an element", p->is_most ? ", at most" : "",
+             p->link_bits);
+  }
+  bytes_line("", "sent by a client in a round", p->client_bytes, remark);
   bytes_line("", "sent by rank 0 in a round", p->rank_bytes, "over MPI, without evaluation");
   bytes_line("  ", "for an evaluation", p->eval_bytes, "");
   bytes_line("", "sent by rank 0 over the run", p->run_bytes, "without checkpoints");
+}
+
+static void show_virtual(const at_plan *p) {
+  if (p->has_virtual) {
+    seconds_line("", "virtual time of a round", p->virtual_local_s + p->virtual_exchange_s,
+                 "on the declared devices and links, without faults");
+    seconds_line("  ", "local work", p->virtual_local_s, "");
+    seconds_line("  ", "exchange between clients", p->virtual_exchange_s, "");
+    seconds_line("", "virtual time of the run", p->rounds * (p->virtual_local_s + p->virtual_exchange_s), "");
+  }
 }
 
 static void show_time(const at_plan *p, char advice[ADVICE]) {
@@ -140,6 +157,7 @@ static at_err show(const at_plan *p, int nodes, const at_run_cfg *run, const cha
   show_memory(p, nodes, advice);
   show_files(p, run->run, advice);
   show_traffic(p);
+  show_virtual(p);
   show_time(p, advice);
   fflush(stdout); /* before what may follow on stderr */
   return advice[0] == '\0' ? AT_OK : AT_FAIL(AT_ERR_STATE, "%s", advice);

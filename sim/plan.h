@@ -39,10 +39,15 @@ struct at_plan {
   at_plan_file file[AT_PLAN_ROWS];
   double data_file;    /* bytes of the data set's file */
   double client_bytes; /* sent by one client in a round */
-  double rank_bytes;   /* sent by rank 0 in a round without evaluation */
-  double eval_bytes;   /* and with one, in addition */
-  double run_bytes;    /* sent by rank 0 in all rounds */
-  at_plan_sum time;    /* of the whole run, in seconds; nothing if measured = 0 */
+  double
+      link_bits; /* sent per element that a ring of floats would send: what crosses the links between clients; 0: none */
+  bool is_most;  /* those two are the most: sizes of codes depend on the values */
+  double rank_bytes;                          /* sent by rank 0 in a round without evaluation */
+  double eval_bytes;                          /* and with one, in addition */
+  double run_bytes;                           /* sent by rank 0 in all rounds */
+  bool has_virtual;                           /* devices or links are declared */
+  double virtual_local_s, virtual_exchange_s; /* of a round on them */
+  at_plan_sum time;                           /* of the whole run, in seconds; nothing if measured = 0 */
 };
 
 /* What the sum's parts make. */

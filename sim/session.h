@@ -24,7 +24,7 @@ typedef struct at_run_cfg {
   double watchdog_s;
   int reduce, log_level;
 } at_run_cfg;
-enum { AT_REDUCE_EXACT, AT_REDUCE_FAST };
+enum { AT_REDUCE_EXACT, AT_REDUCE_FAST, AT_REDUCE_CODEC, AT_REDUCE_SECURE };
 extern const at_opt_table at_run_table;
 
 typedef struct at_plan at_plan;     /* sim/plan.h */
@@ -32,8 +32,8 @@ typedef struct at_replay at_replay; /* sim/verify.h */
 
 typedef struct at_system {
   const char *name, *summary;
-  size_t cfg_bytes;              /* size of its configuration struct, which begins with an at_run_cfg */
-  const at_opt_table *tables[8]; /* besides at_run_table; NULL-terminated; fields in the same struct */
+  size_t cfg_bytes;               /* size of its configuration struct, which begins with an at_run_cfg */
+  const at_opt_table *tables[12]; /* besides at_run_table; NULL-terminated; fields in the same struct */
   /* Settle what depends on several keys, and refuse what cannot be; rank 0 only, cfg is filled. */
   at_err (*resolve)(at_opts *set, void *cfg);
   /* Do it.  Collective. */

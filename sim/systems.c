@@ -4,12 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/federate/federate.h"
 #include "sim/photon/photon.h"
 #include "sim/session.h"
 #include "src/base/alloc.h"
 #include "src/store/run.h"
 
-static const char *const reduce_names[] = {"exact", "fast", NULL};
+static const char *const reduce_names[] = {"exact", "fast", "codec", "secure", NULL};
 static const char *const log_names[] = {"error", "warn", "info", "debug", NULL};
 
 static const at_opt run_rows[] = {
@@ -19,8 +20,10 @@ static const at_opt run_rows[] = {
     AT_OPT_STR(at_run_cfg, data, "data", NULL, "Federated data set (HDF5), as made by `atoll data`.",
                .is_volatile = true),
     AT_OPT_INT(at_run_cfg, seed, "seed", "1", 0, 9e15, "", "Decides every random number of the run."),
-    AT_OPT_ENUM(at_run_cfg, reduce, "reduce", "exact", reduce_names,
-                "Sums over clients: exact (same bytes on any number of ranks) or fast (f32, half the bytes)."),
+    AT_OPT_ENUM(
+        at_run_cfg, reduce, "reduce", "exact", reduce_names,
+        "Means over clients: exact (fixed point, the same bytes on any number of ranks), fast (f32, half the bytes), "
+        "codec (compressed as exchange.* says, the same bytes too), or secure (masked; an emulation, hides nothing)."),
     AT_OPT_INT(at_run_cfg, checkpoint_every, "checkpoint.every", "1", 1, 1e9, "rounds",
                "Rounds between two checkpoints.", .is_volatile = true),
     AT_OPT_INT(at_run_cfg, checkpoint_keep, "checkpoint.keep", "2", 0, 1e9, "files",
@@ -33,7 +36,7 @@ static const at_opt run_rows[] = {
 };
 const at_opt_table at_run_table = AT_OPT_TABLE("Run", run_rows);
 
-static const at_system *const systems[] = {&at_photon_system};
+static const at_system *const systems[] = {&at_photon_system, &at_federate_system};
 
 const at_system *at_system_at(int i) {
   return i < (int)(sizeof systems / sizeof systems[0]) ? systems[i] : NULL;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/verify.h"
 #include "src/base/alloc.h"
@@ -72,10 +73,20 @@ static at_err list_folder(at_run_files *f, const char *folder) {
   return err;
 }
 
+/* Those of clients' state, where a system has any. */
+static at_err list_clients(at_run_files *f, const char *folder) {
+  char *clients = NULL;
+  AT_TRY(at_fs_path(&clients, "%s/clients", folder));
+  at_err err = access(clients, F_OK) == 0 ? list_folder(f, clients) : AT_OK;
+  at_free(clients);
+  return err;
+}
+
 at_err at_run_files_list(at_run_files *out, const char *folder) {
   char *checkpoints = NULL;
   *out = (at_run_files){0};
   AT_TRY(list_folder(out, folder));
+  AT_TRY(list_clients(out, folder));
   AT_TRY(at_fs_path(&checkpoints, "%s/checkpoints", folder));
   at_err err = list_folder(out, checkpoints);
   at_free(checkpoints);

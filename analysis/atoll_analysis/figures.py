@@ -264,3 +264,21 @@ def heat(rows, matrix, unit, digits=2):
         ax.set_yticks(range(n), rows)
         ax.spines["bottom"].set_visible(False)
         return finish(fig, titles)
+
+
+def mosaic(matrix, columns, x_name, y_name):
+    """Numbers from 0 to 1 as shades: a row for each line of the matrix, a column for each of `columns`; what is missing is empty."""
+    m = np.asarray(matrix, float)
+    rows, n = m.shape
+    with plt.rc_context(STYLE):
+        fig, ax = new(5.6, min(5.6, .07 * rows + 1.3))
+        ax.grid(False)
+        for r, c in np.argwhere(np.isfinite(m)):
+            ax.add_patch(plt.Rectangle((c - .5, r - .5), 1, 1, facecolor=RAMP_STAND_IN[int(round(min(max(m[r, c], 0), 1) * RAMP))],
+                                       linewidth=0))
+        ax.set_xlim(-.5, n - .5)
+        ax.set_ylim(rows - .5, -.5)
+        some = np.unique(np.linspace(0, n - 1, min(n, 8)).astype(int))
+        ax.set_xticks(some, [str(int(columns[i])) for i in some])
+        label_axes(ax, x_name, y_name)
+        return finish(fig)

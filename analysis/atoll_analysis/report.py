@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from . import figures, page, stats, text
+from . import accuracy, figures, page, stats, text
 from .runs import DataError, label_runs, read_all, read_config_help, read_facts
 
 # What the abscissa of a curve may be: name, unit, and how to get it from a run.
@@ -19,6 +19,8 @@ ABSCISSAE = {
     "tokens": ("tokens trained on", "tokens", lambda r: r.column("tokens")),
     "time": ("time", "s", lambda r: running_sum(r.column("round_seconds"))),
     "payload": ("sent by a client", "bytes", lambda r: running_sum(r.column("payload_bytes"))),
+    "bytes": ("to and from clients", "bytes", lambda r: r.column("bytes_total")),
+    "virtual": ("virtual time", "s", lambda r: r.column("virtual_seconds")),
 }
 # Names that a figure's axis may carry; columns that are not here are called as they are stored.
 NAMES = {"val_bits_per_byte": "validation loss", "val_nats": "validation loss", "train_loss": "training loss",
@@ -70,6 +72,18 @@ def mean_text(runs, value, unit):
 
 def evaluation_value(name):
     return lambda r: float(r.evaluation[name].values) if name in r.evaluation else math.nan
+
+
+def classified_overview(groups, runs):
+    """As overview, of runs that classify."""
+    if len(runs) == 1:
+        return ""
+    head = ["run", "seeds", "rounds", "accuracy", "of a tenth of the clients below", "to and from clients", "virtual time", "time"]
+    rows = [[label, ", ".join(r.seed for r in members), text.number(max(float(r.rounds[-1]) for r in members)),
+             mean_text(members, lambda r: r.last("accuracy"), ""), mean_text(members, lambda r: r.last("accuracy_p10"), ""),
+             mean_text(members, lambda r: r.last("bytes_total"), "bytes"), mean_text(members, lambda r: r.last("virtual_seconds"), "s"),
+             mean_text(members, lambda r: r.total("round_seconds"), "s")] for label, members in groups]
+    return page.section("Overview", page.table(head, rows), "Means over seeds; accuracy of the last evaluation.")
 
 
 def overview(groups, runs):
@@ -258,7 +272,14 @@ def build(paths):
     groups = groups_of(runs)
     system = next((r.config.get("system") for r in runs if r.config.get("system")), "run")
     body = ""
-    if len(groups) == 1 and len(runs) == 1:
+    classified = accuracy.is_classified(runs)
+    if len(groups) == 1 and len(runs) == 1 and classified:
+        r = runs[0]
+        body += page.tiles([(text.number(r.last("accuracy")), "accuracy"), (text.number(r.last("accuracy_p10")), "of a tenth of the clients below"),
+                            (text.number(float(r.rounds[-1])), "rounds"), (text.scaled(r.last("bytes_total"), "bytes"), "to and from clients"),
+                            (text.duration(r.last("virtual_seconds")), "virtual time"),
+                            (text.duration(r.total("round_seconds")), "wall time")])
+    elif len(groups) == 1 and len(runs) == 1:
         r = runs[0]
         body += page.tiles([(text.number(r.last("val_bits_per_byte")), "bits/byte, validation"),
                             (text.number(evaluation_value("test/mixed_bits_per_byte")(r)), "bits/byte, test"),
@@ -269,7 +290,9 @@ def build(paths):
         body += page.legend([label for label, _ in groups])
     if missing:
         body += page.section("Not shown", page.table(["run", "why"], [list(m) for m in missing], left=2))
-    body += overview(groups, runs) + learning(groups) + silos(groups, runs) + time_spent(groups) + communication(groups) \
+    body += classified_overview(groups, runs) + accuracy.section(groups, curve) if classified else \
+        overview(groups, runs) + learning(groups) + silos(groups, runs)
+    body += time_spent(groups) + communication(groups) \
         + dynamics(groups) + clients(groups) + configuration(groups) + provenance(runs)
     version = runs[0].provenance.get("atoll_version", "?")
     body += f"<footer>Atoll {page.html.escape(version)}; times are of rank 0.</footer>"

@@ -37,7 +37,7 @@ class Run:
     columns: dict  # name -> Column
     evaluation: dict  # "test/mixed_bits_per_byte" -> Column; empty until the run is complete
     provenance: dict
-    silos: list  # names, or numbers as text as long as names are not known
+    silos: list  # names, or numbers as text where the files have none
     checkpoints: list = field(default_factory=list)  # [(round, bytes)], ascending
     label: str = ""  # what sets it apart from the runs beside it, seeds aside
     method: str = ""
@@ -135,12 +135,13 @@ def read_run(folder):
         rounds = f["round"][()]
         columns = read_columns(f)
         provenance = read_provenance(f)
-    evaluation, silos = {}, []
+        silos = [text_of(s) for s in f["axis/silo_name"][()]] if "axis/silo_name" in f else []
+    evaluation = {}
     evaluation_path = os.path.join(folder, "evaluation.h5")
     if os.path.isfile(evaluation_path):
         with open_h5(evaluation_path) as f:
             evaluation = read_columns(f)
-            silos = [text_of(s) for s in f["silo"][()]] if "silo" in f else []
+            silos = [text_of(s) for s in f["silo"][()]] if "silo" in f else silos
     widths = [c.values.shape[1] for c in columns.values() if c.values.ndim == 2 and c.axis == "silo"]
     if not silos and widths:
         silos = [f"silo {i}" for i in range(widths[0])]

@@ -27,7 +27,7 @@ def provenance(f, **entries):
         g.attrs[key] = np.bytes_(value)
 
 
-def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=None, seconds=1.5):
+def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=None, seconds=1.5, named=True):
     """A run whose final losses are `loss` bits/byte; complete if it did all of its rounds (`of`, default `rounds`)."""
     of = of or rounds
     os.makedirs(os.path.join(folder, "checkpoints"))
@@ -41,6 +41,8 @@ def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=
     with h5py.File(os.path.join(folder, "metrics.h5"), "w") as f:
         put(f, "round", r, "1", "round")
         put(f, "axis/silo", np.arange(2), "1", "number, from 0")
+        if named:
+            f.create_dataset("axis/silo_name", data=np.array(SILOS, dtype="S"))
         put(f, "val_bits_per_byte", curve, "bits/byte", "validation loss, mean over silos", ["round"])
         put(f, "val_nats", curve * np.log(2), "nats/token", "validation loss, mean over silos", ["round"])
         put(f, "val_bits_per_byte_silo", np.stack([curve - .1, curve + .1], 1), "bits/byte", "by silo", ["round", "silo"])
@@ -106,3 +108,23 @@ def make_images(path, clients):
             f[f"examples/f{c:04d}/pixels"] = generator.random((n, 4, 4), dtype=np.float32)
             f[f"examples/f{c:04d}/label"] = generator.integers(0, 10, n)
     return path
+
+
+def make_classified(folder, rounds=4):
+    """A run of cross-device learning, whose second round was not evaluated."""
+    os.makedirs(os.path.join(folder, "checkpoints"))
+    with open(os.path.join(folder, "config.yaml"), "w") as f:
+        f.write(f"system: federate  # The system.\nrun: {folder}  # Folder.\nseed: 1  # Decides every random number.\n"
+                f"method: fedavg  # How clients learn.\nfed:\n  rounds: {rounds}  # Rounds of the run. [rounds]\n")
+    r = np.arange(1, rounds + 1)
+    told = np.where(r == 2, np.nan, 1 - .5 / r)
+    with h5py.File(os.path.join(folder, "metrics.h5"), "w") as f:
+        put(f, "round", r, "1", "round")
+        for name, units in (("accuracy", "1"), ("accuracy_p10", "1"), ("train_loss", "nats")):
+            put(f, name, told, units, name, ["round"])
+        put(f, "bytes_total", 1e6 * r, "bytes", "to and from all clients so far", ["round"])
+        put(f, "virtual_seconds", 60. * r, "s", "on the virtual clock so far", ["round"])
+        put(f, "round_seconds", np.full(rounds, .5), "s", "the whole round", ["round"], True)
+        put(f, "accuracy_histogram", np.where(r == 2, np.nan, 1)[:, None] * np.arange(20.), "clients", "by accuracy", ["round", "bin"])
+        put(f, "client_accuracy", told[:, None] * np.linspace(0, 1, 5), "1", "first clients", ["round", "client"])
+        provenance(f)

@@ -83,6 +83,19 @@ class TestReport(PageCase):
         self.assertIn("2 configurations, 3 seeds", text)
         self.assertRegex(text, r"2\.20 ± 0\.25")  # 2.1, 2.2, 2.3
 
+    def test_classified_run(self):
+        run = self.path("classified")
+        fixtures.make_classified(run)
+        out = report.build([run])
+        self.check(out)
+        for part in "Accuracy by round", "Accuracy by communication", "Accuracy by virtual time", "Clients by accuracy", \
+                "Accuracy by client and round":
+            self.assertIn(part, out)
+        self.assertNotIn("bits/byte", out)
+        other = self.path("classified2")
+        fixtures.make_classified(other, rounds=3)
+        self.check(report.build([run, other]))
+
     def test_running_run(self):
         text = report.build([fixtures.make_run(self.path("a"), rounds=2, of=9)])
         self.check(text)

@@ -38,6 +38,8 @@ class TestRuns(unittest.TestCase):
     def test_running_run(self):
         r = runs.read_run(fixtures.make_run(self.path("a"), rounds=2, of=4))
         self.assertFalse(r.is_complete)
+        self.assertEqual(r.silos, fixtures.SILOS)
+        r = runs.read_run(fixtures.make_run(self.path("b"), rounds=2, of=4, named=False))
         self.assertEqual(r.silos, ["silo 0", "silo 1"])
 
     def test_what_is_no_run(self):

@@ -37,8 +37,8 @@ static const at_opt_table option_table = AT_OPT_TABLE("Photographs", option_rows
 /* Where packages have photographs; the rest of their pictures is drawn. */
 static const char *const patterns[] = {
     "lomiri-wallpapers-16.04/usr/share/backgrounds/[!u]*.jpg",
-    "lxqt-themes/usr/share/lxqt/wallpapers/{Butterfly*,Valendas,after-the-rain,appleflower,beam,butterfly,cloud,drop,"
-    "flowers,fog,this-is-not-windows}.*",
+    ("lxqt-themes/usr/share/lxqt/wallpapers/{Butterfly*,Valendas,after-the-rain,appleflower,beam,butterfly,cloud,drop,"
+     "flowers,fog,this-is-not-windows}.*"),
     "mate-backgrounds/usr/share/backgrounds/mate/nature/*.jpg",
 };
 

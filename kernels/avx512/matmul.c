@@ -10,3 +10,7 @@ void at_avx512_matmul(const at_kcall *call) {
     run_batch(call);
   }
 }
+
+void at_avx512_matmul_add(const at_kcall *call) {
+  run_add(call);
+}

@@ -6,3 +6,7 @@
 void at_avx512bf16_matmul_bf16(const at_kcall *call) {
   run_batch(call);
 }
+
+void at_avx512bf16_matmul_add_bf16(const at_kcall *call) {
+  run_add(call);
+}

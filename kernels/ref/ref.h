@@ -11,6 +11,10 @@
 AT_KERNEL_SLOTS(X)
 #undef X
 
+/* Runs `kernel`, of `slot` (conv2d, conv2d_dx or conv2d_dw), on inputs rounded to bf16 (kernels/ref/conv_bf16.c). */
+void at_ref_rounded_conv_f32(const at_kcall *call, at_kslot slot, at_kernel kernel);
+void at_ref_rounded_conv_f64(const at_kcall *call, at_kslot slot, at_kernel kernel);
+
 /* The reference vector functions (kernels/vec_ref.c). */
 extern const at_vec at_ref_vec;
 

@@ -9,10 +9,8 @@
 #include <string.h>
 
 #include "kernels/conv_shape.h"
-#include "kernels/simd/conv_pack.h"
+#include "kernels/simd/conv_words.h"
 #include "kernels/simd/rows.h"
-#include "kernels/simd/slots.h"
-#include "kernels/simd/transpose.h"
 
 enum { PIXELS = 6, SEGMENTS = 256 };
 
@@ -25,17 +23,17 @@ typedef struct axis {
 /* A sum over a grid of outputs. */
 typedef struct job {
   int64_t images, gh, gw;
-  const float *src; /* with margins */
-  int64_t src_image, src_row, src_c;
-  float *dst; /* at the grid's first output */
+  const conv_word *src;              /* with margins */
+  int64_t src_image, src_row, src_c; /* in words */
+  float *dst;                        /* at the grid's first output */
   int64_t dst_image, dst_i, dst_j;
   axis y, x;
   int64_t depth, columns; /* channels of one group: of the source, of the result */
   int64_t groups;
   const float *w; /* [kh][kw][group_c][oc] */
   int64_t kw, group_c, oc;
-  int transposed; /* weights have the source's channels in their columns */
-  float *panel;   /* [AT_CONV_DEPTH][AT_CONV_PANEL] of scratch */
+  int transposed;   /* weights have the source's channels in their columns */
+  conv_word *panel; /* [AT_CONV_DEPTH][AT_CONV_PANEL] of scratch */
 } job;
 
 /* Rows of a panel and the runs of the source that they multiply. */
@@ -47,8 +45,8 @@ typedef struct block {
 /* --- one tile ---------------------------------------------------------------------------------------------------------------- */
 
 /* c[r][0..) (+)= sum over the runs of a[r][..] times panel rows; `rows` of the PIXELS pixels are real. */
-AT_INLINE void tile(int nv, int64_t lanes, const block *k, const float *panel, const float *const *a, float *const *c,
-                    int64_t rows, int add) {
+AT_INLINE void tile(int nv, int64_t lanes, const block *k, const conv_word *panel, const conv_word *const *a,
+                    float *const *c, int64_t rows, int add) {
   vf acc[PIXELS][4];
   AT_UNROLL
   for (int r = 0; r < PIXELS; r++) {
@@ -58,23 +56,23 @@ AT_INLINE void tile(int nv, int64_t lanes, const block *k, const float *panel, c
     }
   }
   for (int64_t s = 0; s < k->n; s++) {
-    const float *p[PIXELS];
+    const conv_word *p[PIXELS];
     AT_UNROLL
     for (int r = 0; r < PIXELS; r++) {
       p[r] = a[r] + k->offset[s];
     }
     for (int64_t d = 0; d < k->length[s]; d++, panel += nv * AT_VW) {
-      vf w[4];
+      CONV_WIDE w[4];
       AT_UNROLL
       for (int v = 0; v < nv; v++) {
-        w[v] = vf_load(panel + v * AT_VW);
+        w[v] = CONV_LOAD(panel + v * AT_VW);
       }
       AT_UNROLL
       for (int r = 0; r < PIXELS; r++) {
-        const vf x = vf_set1(p[r][d]);
+        const CONV_WIDE x = CONV_ALL(p[r][d]);
         AT_UNROLL
         for (int v = 0; v < nv; v++) {
-          acc[r][v] = vf_fma(x, w[v], acc[r][v]);
+          acc[r][v] = CONV_FMA(acc[r][v], x, w[v]);
         }
       }
     }
@@ -91,13 +89,13 @@ AT_INLINE void tile(int nv, int64_t lanes, const block *k, const float *panel, c
 }
 
 /* All outputs of the grid, for the rows packed so far.  src, dst: from the group's first channel and the panel's column. */
-AT_INLINE void tiles(int nv, int64_t lanes, const job *b, const block *k, const float *src, float *dst, int add) {
+AT_INLINE void tiles(int nv, int64_t lanes, const job *b, const block *k, const conv_word *src, float *dst, int add) {
   const int64_t per_image = b->gh * b->gw, count = b->images * per_image;
   int64_t image = 0, i = 0, j = 0; /* of the next pixel */
-  const float *row = src;
+  const conv_word *row = src;
   float *out = dst;
   for (int64_t p = 0; p < count; p += PIXELS) {
-    const float *a[PIXELS];
+    const conv_word *a[PIXELS];
     float *c[PIXELS];
     const int64_t rows = count - p < PIXELS ? count - p : PIXELS;
     for (int r = 0; r < PIXELS; r++) {
@@ -122,7 +120,7 @@ AT_INLINE void tiles(int nv, int64_t lanes, const job *b, const block *k, const 
   }
 }
 
-static void run_block(const job *b, const block *k, const float *src, float *dst, int64_t width, int add) {
+static void run_block(const job *b, const block *k, const conv_word *src, float *dst, int64_t width, int add) {
   const int nv = (int)((width + AT_VW - 1) / AT_VW);
   const int64_t lanes = width - (nv - 1) * AT_VW;
   const int whole = lanes == AT_VW;
@@ -147,17 +145,16 @@ static void run_block(const job *b, const block *k, const float *src, float *dst
 
 /* --- panels -------------------------------------------------------------------------------------------------------------------- */
 
-/* Rows [from, from + count) of kernel position (ky, kx), into the panel behind what is there; stride: of the panel. */
+/* `count` words of depth from word `from` on of kernel position `tap`, into the panel behind what is there; stride: of the panel. */
 static void pack(const job *b, int64_t tap, int64_t group, int64_t column, int64_t width, int64_t from, int64_t count,
-                 int64_t stride, float *to) {
+                 int64_t stride, conv_word *to) {
+  enum { CHANNELS = 1 + CONV_IS_PAIRS };
   const float *w = b->w + tap * b->group_c * b->oc;
+  const int64_t c = from * CHANNELS, left = b->depth - c, some = count * CHANNELS < left ? count * CHANNELS : left;
   if (b->transposed) {
-    if (width < stride) {
-      memset(to, 0, (size_t)(count * stride) * sizeof *to);
-    }
-    at_transpose(width, count, w + column * b->oc + group * b->depth + from, b->oc, to, stride);
+    conv_pack_transposed(some, width, w + column * b->oc + group * b->depth + c, b->oc, to, stride);
   } else {
-    at_conv_pack(count, width, w + from * b->oc + group * b->columns + column, b->oc, to, stride);
+    conv_pack(some, width, w + c * b->oc + group * b->columns + column, b->oc, to, stride);
   }
 }
 
@@ -165,7 +162,8 @@ static void pack(const job *b, int64_t tap, int64_t group, int64_t column, int64
 static void run_panel(const job *b, int64_t group, int64_t column, int64_t width) {
   const int merged = b->groups == 1; /* neighbouring pixels then continue a run */
   const int64_t stride = (width + AT_VW - 1) / AT_VW * AT_VW;
-  const float *src = b->src + group * b->depth;
+  const int64_t depth = CONV_WORDS(b->depth);
+  const conv_word *src = b->src + group * depth;
   float *dst = b->dst + group * b->columns + column;
   int add = 0;
   block k = {.n = 0, .rows = 0};
@@ -173,9 +171,9 @@ static void run_panel(const job *b, int64_t group, int64_t column, int64_t width
     const int64_t ty = t / b->x.taps, tx = t % b->x.taps;
     const int64_t tap = (b->y.first + ty * b->y.stride) * b->kw + b->x.first + tx * b->x.stride;
     const int64_t at = (b->y.base + ty) * b->src_row + (b->x.base + tx) * b->src_c;
-    for (int64_t from = 0; from < b->depth;) {
+    for (int64_t from = 0; from < depth;) {
       int64_t some = AT_CONV_DEPTH - k.rows;
-      some = some < b->depth - from ? some : b->depth - from;
+      some = some < depth - from ? some : depth - from;
       pack(b, tap, group, column, width, from, some, stride, b->panel + k.rows * stride);
       if (merged && tx > 0 && k.n > 0) {
         k.length[k.n - 1] += some;
@@ -208,16 +206,23 @@ static void run_job(const job *b) {
 
 /* --- the two kernels ------------------------------------------------------------------------------------------------------------- */
 
-void AT_SIMD(conv2d)(const at_kcall *call) {
+void CONV_NAME(conv2d)(const at_kcall *call) {
   const at_conv s = at_conv_parse(call->dim);
+#if CONV_IS_PAIRS
+  if (s.groups > 1 && s.group_c % 2 != 0) { /* a pair would hold channels of two groups */
+    at_avx512_conv2d_bf16(call);
+    return;
+  }
+#endif
   const at_conv_margin m = at_conv_x_margin(&s);
   const int64_t step = at_conv_images(s.n, s.oh * s.ow), wide = s.w + 2 * s.pw;
-  float *panel = call->scratch, *copy = panel + AT_CONV_DEPTH * AT_CONV_PANEL;
+  const int64_t words = CONV_WORDS(s.c);
+  float *copy = (float *)call->scratch + AT_CONV_DEPTH * AT_CONV_PANEL;
   job b = {.gh = s.oh,
            .gw = s.ow,
-           .src_image = (s.h + 2 * s.ph) * wide * s.c,
-           .src_row = wide * s.c,
-           .src_c = s.c,
+           .src_image = (s.h + 2 * s.ph) * wide * words,
+           .src_row = wide * words,
+           .src_c = words,
            .dst_image = s.oh * s.ow * s.oc,
            .dst_i = s.ow * s.oc,
            .dst_j = s.oc,
@@ -230,10 +235,10 @@ void AT_SIMD(conv2d)(const at_kcall *call) {
            .kw = s.kw,
            .group_c = s.group_c,
            .oc = s.oc,
-           .panel = panel};
+           .panel = call->scratch};
   for (int64_t n = 0; n < s.n; n += step) {
     b.images = s.n - n < step ? s.n - n : step;
-    b.src = at_conv_with_margin(&m, b.images, s.h, s.w, s.c, (const float *)call->in[0] + n * s.h * s.w * s.c, copy);
+    b.src = conv_source(&m, b.images, s.h, s.w, s.c, (const float *)call->in[0] + n * s.h * s.w * s.c, copy);
     b.dst = (float *)call->out[0] + n * b.dst_image;
     run_job(&b);
   }
@@ -246,14 +251,21 @@ static axis phase_axis(int64_t phase, int64_t kernel, int64_t stride, int64_t pa
   return (axis){taps, 1, (phase + pad - last) / stride - (taps - 1) + before, last + (taps - 1) * stride, -stride};
 }
 
-void AT_SIMD(conv2d_dx)(const at_kcall *call) {
+void CONV_NAME(conv2d_dx)(const at_kcall *call) {
   const at_conv s = at_conv_parse(call->dim);
+#if CONV_IS_PAIRS
+  if (s.groups > 1 && s.group_oc % 2 != 0) {
+    at_avx512_conv2d_dx_bf16(call);
+    return;
+  }
+#endif
   const at_conv_margin m = at_conv_dy_margin(&s);
   const int64_t step = at_conv_images(s.n, s.h * s.w), wide = s.ow + m.left + m.right;
-  float *panel = call->scratch, *copy = panel + AT_CONV_DEPTH * AT_CONV_PANEL, *dx = call->out[0];
-  job b = {.src_image = (s.oh + m.top + m.bottom) * wide * s.oc,
-           .src_row = wide * s.oc,
-           .src_c = s.oc,
+  const int64_t words = CONV_WORDS(s.oc);
+  float *copy = (float *)call->scratch + AT_CONV_DEPTH * AT_CONV_PANEL, *dx = call->out[0];
+  job b = {.src_image = (s.oh + m.top + m.bottom) * wide * words,
+           .src_row = wide * words,
+           .src_c = words,
            .dst_image = s.h * s.w * s.c,
            .dst_i = s.sh * s.w * s.c,
            .dst_j = s.sw * s.c,
@@ -265,11 +277,10 @@ void AT_SIMD(conv2d_dx)(const at_kcall *call) {
            .group_c = s.group_c,
            .oc = s.oc,
            .transposed = 1,
-           .panel = panel};
+           .panel = call->scratch};
   for (int64_t n = 0; n < s.n; n += step) {
     b.images = s.n - n < step ? s.n - n : step;
-    b.src =
-        at_conv_with_margin(&m, b.images, s.oh, s.ow, s.oc, (const float *)call->in[0] + n * s.oh * s.ow * s.oc, copy);
+    b.src = conv_source(&m, b.images, s.oh, s.ow, s.oc, (const float *)call->in[0] + n * s.oh * s.ow * s.oc, copy);
     for (int64_t phase = 0; phase < s.sh * s.sw; phase++) {
       const int64_t top = phase / s.sw, left = phase % s.sw;
       b.gh = (s.h - top + s.sh - 1) / s.sh; /* 0 or less: the phase is outside */

@@ -3,16 +3,15 @@
  *
  * A tile of weights (rows: neighbouring channels and columns of the kernel, which lie side by side in x; columns: a panel of
  * output channels) is summed in registers over a strip of outputs and then joins dw: error O(256 + outputs / 256). */
-#include "kernels/simd/conv_pack.h"
+#include "kernels/simd/conv_words.h"
 #include "kernels/simd/rows.h"
-#include "kernels/simd/slots.h"
 
 /* A strip of outputs: rows of ow pixels, and where they read x. */
 typedef struct strip {
-  int64_t rows, ow;
-  const float *const *x; /* by row: the first pixel's source */
-  int64_t step;          /* of x from pixel to pixel */
-  const float *dy;       /* [rows * ow][panel] */
+  int64_t rows, ow;          /* ow: in words of dy */
+  const conv_word *const *x; /* by row: the first pixel's source */
+  int64_t step;              /* of x from word to word of dy */
+  const conv_word *dy;       /* [rows * ow][panel] */
 } strip;
 
 /* dw[0..mr)[..] (+)= x^T dy over the strip; ld: of dw; `at` is added to every row's source. */
@@ -25,21 +24,21 @@ AT_INLINE void tile(int mr, int nv, int64_t lanes, const strip *s, int64_t at, f
       acc[r][v] = add ? vf_load_lanes(dw + r * ld + v * AT_VW, v == nv - 1 ? lanes : AT_VW) : vf_zero();
     }
   }
-  const float *dy = s->dy;
+  const conv_word *dy = s->dy;
   for (int64_t i = 0; i < s->rows; i++) {
-    const float *x = s->x[i] + at;
+    const conv_word *x = s->x[i] + at;
     for (int64_t j = 0; j < s->ow; j++, x += s->step, dy += nv * AT_VW) {
-      vf d[4];
+      CONV_WIDE d[4];
       AT_UNROLL
       for (int v = 0; v < nv; v++) {
-        d[v] = vf_load(dy + v * AT_VW);
+        d[v] = CONV_LOAD(dy + v * AT_VW);
       }
       AT_UNROLL
       for (int r = 0; r < mr; r++) {
-        const vf u = vf_set1(x[r]);
+        const CONV_WIDE u = CONV_ALL(x[r]);
         AT_UNROLL
         for (int v = 0; v < nv; v++) {
-          acc[r][v] = vf_fma(u, d[v], acc[r][v]);
+          acc[r][v] = CONV_FMA(acc[r][v], u, d[v]);
         }
       }
     }
@@ -101,41 +100,44 @@ static void run_strip(const at_conv *s, const strip *p, int64_t row, int64_t wid
 }
 
 /* Some images: strips inside, so that dw is visited once for each. */
-static void run_images(const at_conv *s, int64_t images, const float *x, const float *dy, float *packed, float *dw,
-                       int add) {
+static void run_images(const at_conv *s, int64_t images, const conv_word *x, const float *dy, conv_word *packed,
+                       float *dw, int add) {
   enum { WIDEST = AT_CONV_VECTORS * AT_VW };
-  const int64_t row = (s->w + 2 * s->pw) * s->c, image = (s->h + 2 * s->ph) * row, at_once = at_conv_strip(s);
-  const float *start[AT_CONV_STRIP];
+  const int64_t row = (s->w + 2 * s->pw) * s->c, image = (s->h + 2 * s->ph) * row, at_once = at_conv_strip(s),
+                words = CONV_WORDS(s->ow);
+  const conv_word *start[AT_CONV_STRIP];
   for (int64_t group = 0; group < s->groups; group++) {
     for (int64_t column = 0; column < s->group_oc; column += WIDEST) {
       const int64_t width = s->group_oc - column < WIDEST ? s->group_oc - column : WIDEST;
-      const int64_t stride = (width + AT_VW - 1) / AT_VW * AT_VW, first = group * s->group_oc + column;
+      const int64_t stride = (width + AT_VW - 1) / AT_VW * AT_VW, panel = group * s->group_oc + column;
       for (int64_t r0 = 0; r0 < images * s->oh; r0 += at_once) {
         const int64_t rows = images * s->oh - r0 < at_once ? images * s->oh - r0 : at_once;
         for (int64_t r = 0; r < rows; r++) {
           start[r] = x + (r0 + r) / s->oh * image + (r0 + r) % s->oh * s->sh * row + group * s->group_c;
         }
-        at_conv_pack(rows * s->ow, width, dy + r0 * s->ow * s->oc + first, s->oc, packed, stride);
-        const strip p = {rows, s->ow, start, s->sw * s->c, packed};
-        run_strip(s, &p, row, width, dw + first, add || r0 > 0);
+        for (int64_t r = 0; r < rows; r++) {
+          conv_pack(s->ow, width, dy + (r0 + r) * s->ow * s->oc + panel, s->oc, packed + r * words * stride, stride);
+        }
+        const strip p = {rows, words, start, (1 + CONV_IS_PAIRS) * s->sw * s->c, packed};
+        run_strip(s, &p, row, width, dw + panel, add || r0 > 0);
       }
     }
   }
 }
 
-void AT_SIMD(conv2d_dw)(const at_kcall *call) {
+void CONV_NAME(conv2d_dw)(const at_kcall *call) {
   const at_conv s = at_conv_parse(call->dim);
   const at_conv_margin m = at_conv_x_margin(&s);
   const int64_t step = at_conv_images(s.n, s.oh * s.ow);
-  float *packed = call->scratch, *copy = packed + at_conv_strip(&s) * s.ow * AT_CONV_PANEL, *dw = call->out[0];
+  float *copy = (float *)call->scratch + at_conv_strip(&s) * s.ow * AT_CONV_PANEL, *dw = call->out[0];
   if (s.n * s.oh * s.ow == 0) {
     memset(dw, 0, (size_t)(s.kh * s.kw * s.group_c * s.oc) * sizeof *dw);
     return;
   }
   for (int64_t n = 0; n < s.n; n += step) {
     const int64_t images = s.n - n < step ? s.n - n : step;
-    const float *x =
-        at_conv_with_margin(&m, images, s.h, s.w, s.c, (const float *)call->in[0] + n * s.h * s.w * s.c, copy);
-    run_images(&s, images, x, (const float *)call->in[1] + n * s.oh * s.ow * s.oc, packed, dw, n > 0);
+    const conv_word *x =
+        conv_pixels(&m, images, s.h, s.w, s.c, s.sw, (const float *)call->in[0] + n * s.h * s.w * s.c, copy);
+    run_images(&s, images, x, (const float *)call->in[1] + n * s.oh * s.ow * s.oc, call->scratch, dw, n > 0);
   }
 }

@@ -16,8 +16,8 @@
 #endif
 
 /* Images [n][h][w][c] with their margins: x itself if there are none, else `copy`. */
-static const float *at_conv_with_margin(const at_conv_margin *m, int64_t n, int64_t h, int64_t w, int64_t c,
-                                        const float *x, float *copy) {
+static inline const float *at_conv_with_margin(const at_conv_margin *m, int64_t n, int64_t h, int64_t w, int64_t c,
+                                               const float *x, float *copy) {
   if (!at_conv_has_margin(m)) {
     return x;
   }

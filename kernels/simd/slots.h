@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slots that have a vector version, and their names.
  *
- * matmul is BLAS at avx2 and our own from avx512 on; matmul_bf16 is BLAS on rounded inputs where there are no instructions for
- * it.  Slots that are not here run the reference, which is as fast as memory where it moves values by rows (place,
+ * matmul and matmul_add are BLAS at avx2 and our own from avx512 on; with bf16 they are BLAS on rounded inputs where there are no
+ * instructions for it.  Slots that are not here run the reference, which is as fast as memory where it moves values by rows (place,
  * causal_fill, onehot, embed, embed_bwd). */
 #ifndef AT_SIMD_SLOTS_H
 #define AT_SIMD_SLOTS_H
@@ -16,7 +16,7 @@
   X(gelu) X(gelu_bwd) X(silu) X(silu_bwd) X(relu) X(relu_bwd)                                                          \
   X(reduce_sum) X(logsumexp) X(softmax)                                                                                \
   X(layernorm) X(layernorm_bwd) X(rmsnorm) X(rmsnorm_bwd) X(rope) X(attention) X(attention_bwd) X(xent) X(xent_bwd)    \
-  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot) \
+  X(conv2d) X(conv2d_dx) X(conv2d_dw) X(conv2d_bf16) X(conv2d_dx_bf16) X(conv2d_dw_bf16) X(avgpool) X(avgpool_bwd) X(maxpool) X(moments) X(rows_affine) X(rows_dot) \
   X(abs) X(clamp) X(clamp_bwd) X(softplus)
 /* clang-format on */
 
@@ -31,9 +31,18 @@ extern const at_vec at_avx2_vec, at_avx512_vec;
 /* Batched product through cblas_sgemm (kernels/blas.c); the second rounds the inputs first. */
 void at_blas_matmul(const at_kcall *k);
 void at_blas_matmul_bf16(const at_kcall *k);
+void at_blas_matmul_add(const at_kcall *k);
+void at_blas_matmul_add_bf16(const at_kcall *k);
 /* Own products (kernels/avx512/product.h). */
 void at_avx512_matmul(const at_kcall *k);
 void at_avx512bf16_matmul_bf16(const at_kcall *k);
+void at_avx512_matmul_add(const at_kcall *k);
+void at_avx512bf16_matmul_add_bf16(const at_kcall *k);
+
+/* Convolutions with instructions for bf16 (kernels/simd/conv_words.h). */
+void at_avx512bf16_conv2d_bf16(const at_kcall *k);
+void at_avx512bf16_conv2d_dx_bf16(const at_kcall *k);
+void at_avx512bf16_conv2d_dw_bf16(const at_kcall *k);
 
 /* One thread, unless the environment asks BLAS for a number of them. */
 void at_blas_init(void);

@@ -54,6 +54,8 @@ static const at_opt fed_rows[] = {
                "Fewest valid results for a round to count; 0: half of those asked."),
     AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
                "Failed rounds in a row that end the run."),
+    AT_OPT_F64(T, outlier, "fed.outlier", "10", 0, 1e9, "",
+               "Updates longer than so many times the median of the round are rejected; 0: none."),
 };
 static const at_opt local_rows[] = {
     AT_OPT_INT(T, steps, "local.steps", "16", 1, 1e9, "steps", "Local steps of a round (tau)."),
@@ -140,6 +142,8 @@ static at_err resolve(at_opts *set, void *cfg) {
   if (c->warmup < 0) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
+  AT_TRY(at_photon_settle_exchange(set, c));
+  AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
   if (c->clients > 0 && c->per_round > c->clients) {
     return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
   }
@@ -185,7 +189,8 @@ const at_system at_photon_system = {
     .name = "photon",
     .summary = "Federated pre-training of a decoder-only language model across silos.",
     .cfg_bytes = sizeof(at_photon_cfg),
-    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &eval_table},
+    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &at_photon_exchange_table,
+               &at_photon_network_table, &eval_table},
     .resolve = resolve,
     .run = at_photon_run,
     .list = list_methods,

@@ -21,12 +21,17 @@ at_err at_photon_metrics_create(at_photon *p, const char *path) {
     return AT_OK;
   }
   int column;
-  AT_TRY(at_metrics_create(&p->metrics, path, p->prov));
+  AT_TRY(at_metrics_create(&p->metrics, path, p->prov, p->run != NULL ? at_run_publisher(p->run) : NULL));
   for (int i = 0; i < AT_PHOTON_FIGURE_COUNT; i++) {
     AT_TRY(at_metrics_add(p->metrics, figure[i].name, figure[i].unit, figure[i].text, 1, NULL, figure[i].is_volatile,
                           &column));
   }
   int n = (int)p->corpus->n_silos;
+  const char *names[n];
+  for (int s = 0; s < n; s++) {
+    names[s] = p->corpus->silo[s].name;
+  }
+  AT_TRY(at_metrics_name_axis(p->metrics, "silo", n, names));
   AT_TRY(
       at_metrics_add(p->metrics, "val_nats_silo", "nats/token", "validation loss by silo", n, "silo", false, &column));
   return at_metrics_add(p->metrics, "val_bits_per_byte_silo", "bits/byte", "validation loss by silo", n, "silo", false,

@@ -42,8 +42,12 @@ at_err at_photon_play_round(at_photon *p) {
   return at_comm_agree(p->s->world, at_photon_metrics_row(p));
 }
 
+/* Also says what became of the files under way. */
 static at_err flush_metrics(at_photon *p, bool force) {
-  at_err err = p->metrics != NULL ? at_metrics_flush(p->metrics, force) : AT_OK;
+  at_err err = at_run_status(p->run);
+  if (err == AT_OK && p->metrics != NULL) {
+    err = at_metrics_flush(p->metrics, force);
+  }
   return at_comm_agree(p->s->world, err);
 }
 
@@ -56,8 +60,11 @@ static void tell(const at_photon *p, at_progress *progress, int64_t tokens_befor
 
 /* Metrics first: resuming drops rows that a checkpoint does not know, but could not make up for missing ones. */
 static at_err save(at_photon *p) {
+  double start = at_clock_now_s();
   AT_TRY(flush_metrics(p, true));
-  return at_photon_save(p);
+  AT_TRY(at_photon_save(p));
+  p->fig.checkpoint_seconds = at_clock_now_s() - start;
+  return AT_OK;
 }
 
 /* After a signal: what `saved` does not hold yet is saved. */
@@ -66,6 +73,7 @@ static at_err stop(at_photon *p, int64_t saved) {
   if (saved < round) {
     AT_TRY(save(p));
   }
+  AT_TRY(at_run_settle(p->run, p->s->world));
   if (round == 0) {
     return AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in the first round: `atoll resume %s` begins it again",
                    at_run_folder(p->run));
@@ -92,7 +100,7 @@ static at_err play_rounds(at_photon *p, at_progress *progress) {
       AT_TRY(flush_metrics(p, false));
     }
   }
-  return AT_OK;
+  return at_run_settle(p->run, p->s->world);
 }
 
 static void introduce(const at_photon *p) {

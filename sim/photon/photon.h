@@ -8,7 +8,9 @@
 #include "sim/session.h"
 #include "sim/verify.h"
 #include "src/comm/exact.h"
+#include "src/fed/channel.h"
 #include "src/fed/client.h"
+#include "src/fed/conditions.h"
 #include "src/fed/evaluate.h"
 #include "src/fed/outer.h"
 #include "src/store/ckpt.h"
@@ -42,6 +44,9 @@ typedef struct at_photon_cfg {
   /* evaluation */
   int64_t eval_every, eval_windows, eval_batch;
   int64_t grid_bits;
+  at_reduce_cfg exchange; /* reduce = codec */
+  at_conditions net;
+  double outlier;
 } at_photon_cfg;
 
 /* Facts about each client, kept by the server and the same on all ranks: rows of [clients][AT_FACT_COUNT]. */
@@ -57,43 +62,56 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
-  int64_t isa, threads, config_hash, data_checksum; /* identity: checked on resume */
+  int64_t isa, threads, config_hash, data_checksum, layout; /* identity: checked on resume */
 } at_photon_counters;
 enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 
 /* Work of one client in flight; vectors of n parameters. */
 typedef struct at_photon_stage {
   int64_t id, cursor, moment_age;
-  float *w; /* first the parameters, then the update Delta_k = theta - theta_k */
+  bool is_absent; /* vanishes or is late: it is not played */
+  float *w;       /* first the parameters, then the update Delta_k = theta - theta_k */
   float *m, *v;
   at_report report;
 } at_photon_stage;
 
 /* What a round amounts to; NaN where it does not apply. */
-#define AT_PHOTON_FIGURES(X)                                                                                        \
-  X(clients, "clients", "clients with a valid result", 0)                                                           \
-  X(failures, "clients", "clients without a valid result", 0)                                                       \
-  X(steps, "steps", "global steps so far", 0)                                                                       \
-  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                              \
-  X(lr, "1", "learning rate of the round's last step", 0)                                                           \
-  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                       \
-  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                  \
-  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                          \
-  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                  \
-  X(step_norm, "1", "norm of the change of the global model", 0)                                                    \
-  X(theta_norm, "1", "norm of the global model", 0)                                                                 \
-  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                              \
-  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                    \
-  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                    \
-  X(clip_fraction, "1", "share of clipped steps", 0)                                                                \
-  X(payload_bytes, "bytes", "sent by one client in the round for the model, as a ring over the round's clients", 0) \
-  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                        \
-  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                    \
-  X(train_seconds, "s", "local training, rank 0", 1)                                                                \
-  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                   \
-  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                     \
-  X(checkpoint_seconds, "s", "writing the previous checkpoint, rank 0", 1)                                          \
-  X(round_seconds, "s", "the whole round, rank 0", 1)                                                               \
+#define AT_PHOTON_FIGURES(X)                                                                                           \
+  X(clients, "clients", "clients with a valid result", 0)                                                              \
+  X(failures, "clients", "clients without a valid result", 0)                                                          \
+  X(dropouts, "clients", "clients that vanished for the round", 0)                                                     \
+  X(late, "clients", "clients that missed the deadline", 0)                                                            \
+  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                      \
+  X(steps, "steps", "global steps so far", 0)                                                                          \
+  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
+  X(lr, "1", "learning rate of the round's last step", 0)                                                              \
+  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                          \
+  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                     \
+  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                             \
+  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                     \
+  X(step_norm, "1", "norm of the change of the global model", 0)                                                       \
+  X(theta_norm, "1", "norm of the global model", 0)                                                                    \
+  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                 \
+  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                       \
+  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                       \
+  X(clip_fraction, "1", "share of clipped steps", 0)                                                                   \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
+    0)                                                                                                                 \
+  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0)  \
+  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                  \
+  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
+  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
+  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                          \
+  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                         \
+  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                           \
+  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                  \
+  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                           \
+  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                       \
+  X(train_seconds, "s", "local training, rank 0", 1)                                                                   \
+  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                      \
+  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                        \
+  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                               \
+  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                  \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {
 #define X(name, unit, text, is_volatile) double name;
@@ -147,6 +165,16 @@ struct at_photon {
   float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
   int64_t *facts; /* [clients][AT_FACT_COUNT] */
   at_exact *exact;
+  at_channel_cfg channel_cfg;  /* of reduce = codec or secure, resolved */
+  at_channel *channel, *plain; /* of updates or gradients; of moments that are averaged.  NULL where not used */
+  at_matrix *matrices;         /* [tensors] */
+  int64_t shared_elements;     /* what all ranks keep of the channel */
+  int exchange_algorithm;      /* of the last round */
+  at_virtual_clock clock;
+  at_clock_round clock_round; /* of the round in flight */
+  double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
+  bool *on_time;              /* [per_round] */
+  double *sorted_s;           /* [per_round]: scratch */
   /* rows of the clients this rank owns */
   int64_t n_own, *own;
   float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
@@ -178,21 +206,50 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
 /* One round with its evaluation and its row of figures.  Collective. */
 at_err at_photon_play_round(at_photon *p);
 
+/* Sent by rank 0 for a table of `rows` rows of `width` doubles that is gathered by client. */
+double at_photon_table_bytes(int ranks, double rows, double width);
 /* plan.c, replay.c: for `atoll plan` and `atoll verify`.  Collective. */
 at_err at_photon_plan(at_session *s, at_opts *set, const void *cfg, int ranks, at_plan *out);
 at_err at_photon_replay(at_session *s, at_opts *set, const void *cfg, const at_replay *what);
 
+/* config_exchange.c: settle the keys of `reduce` and `exchange`.  Rank 0. */
+extern const at_opt_table at_photon_exchange_table;
+at_err at_photon_settle_exchange(at_opts *set, at_photon_cfg *c);
+
+/* exchange.c: channels of a run (src/fed/channel.h) */
+/* Their configuration for the model at hand.  Not collective. */
+at_err at_photon_size_exchange(at_photon *p);
+bool at_photon_has_channel(const at_photon *p);
+/* Bytes of a round's exchanges through channels, with what is counted and told of them. */
+at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic *out);
+/* Bytes for own clients, and besides. */
+double at_photon_exchange_bytes(const at_photon *p, double *own);
+at_err at_photon_open_exchange(at_photon *p); /* collective */
+void at_photon_close_exchange(at_photon *p);  /* collective */
+/* Traffic and residuals of the round into its figures.  Collective. */
+at_err at_photon_count_exchange(at_photon *p);
+
+/* network.c: the virtual clock, and what it does to clients; alike on all ranks, without communication */
+extern const at_opt_table at_photon_network_table;
+void at_photon_start_clock(at_photon *p);                           /* who of the sampled clients counts */
+double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab); /* of a client's local step */
+/* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together. */
+double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes);
+void at_photon_advance_clock(at_photon *p); /* the round is over, figures are known */
+
 /* setup.c */
 /* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
 bool at_photon_has_global_moments(const at_photon *p);
-at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume);
+/* cfg: what depends on the model is settled in it; borrowed. */
+at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_cfg *cfg, bool resume);
 /* What rank 0 of `ranks` would set up, without its folder, its model-sized vectors (they may not be touched) and its start
  * values: for the sizes.  Not collective. */
 at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
 void at_photon_destroy(at_photon *p);
 
-/* state.c: checkpoints.  Collective. */
+/* state.c: checkpoints.  Collective.  The file may follow in the background: at_run_settle. */
 at_err at_photon_save(at_photon *p);
+int64_t at_photon_kept_bytes(at_photon *p); /* what that keeps in rank 0's memory; not collective */
 at_err at_photon_restore(at_photon *p);
 /* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */
 at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes);
@@ -205,10 +262,12 @@ at_err at_photon_round_synchronous(at_photon *p);
 /* round.c: what the rounds share */
 /* The clients of this round into p->sampled, and stages for those that this rank plays. */
 at_err at_photon_open_round(at_photon *p);
-/* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i.  Collective. */
+/* A sum over stages on all ranks: out = sum of weight[i] * the vector `pick` of valid stage i; weights add up to one.
+ * Collective. */
+typedef enum at_photon_part { AT_PHOTON_UPDATE, AT_PHOTON_M, AT_PHOTON_V, AT_PHOTON_PARTS } at_photon_part;
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
-at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out);
-/* What such a sum moves: bytes of one vector. */
+at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight, float *out);
+/* What such a sum moves, where no channel does: bytes of one vector. */
 int64_t at_photon_sum_bytes(const at_photon *p);
 /* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);

@@ -127,31 +127,64 @@ static double agreement(int ranks) {
   return (double)at_comm_allreduce_bytes(8, ranks);
 }
 
-static double table(int ranks, double rows, double width) {
+double at_photon_table_bytes(int ranks, double rows, double width) {
   double others = ranks - 1;
   return ranks == 1 ? 0
                     : 2 * agreement(ranks) + 8 * others + 8 * (1 + width) * (rows - floor((rows + ranks - 2) / ranks));
 }
 
-static void plan_traffic(const at_photon *p, const shape *sh, at_plan *out) {
-  const at_photon_cfg *c = p->cfg;
-  int ranks = sh->ranks;
+/* Seconds of a round in which nothing goes wrong, on the declared devices and links. */
+static void plan_virtual(at_photon *p, double wire_bytes, at_plan *out) {
+  if (!at_conditions_keep_time(&p->cfg->net)) {
+    return;
+  }
+  int algorithm =
+      at_photon_has_channel(p) && !p->channel_cfg.is_secure ? p->channel_cfg.reduce.algorithm : AT_ALGORITHM_auto;
+  at_conditions calm = p->cfg->net;
+  calm.dropouts = calm.stragglers = calm.spread = 0;
+  out->virtual_local_s =
+      at_conditions_client_s(&calm, 0, 0, 0, p->cfg->steps, at_photon_step_flops(p->cfg, p->corpus->vocab));
+  out->virtual_exchange_s = at_photon_exchange_seconds(p, algorithm, (double)p->per_round, wire_bytes);
+  out->has_virtual = true;
+}
+
+/* What all the clients of a round send one another, and rank 0 of it: `at` says how through a channel. */
+static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at) {
+  if (at_photon_has_channel(p)) {
+    return at_photon_exchange_traffic(p, p->cfg->rounds - 1, at);
+  }
   int64_t vector_bytes = at_photon_sum_bytes(p);
   int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
+  double sums = sums_of_a_round(p), client = (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
+  *at = (at_traffic){.clients = sums * client * (double)sh->per_round,
+                     .rank = sums * (double)at_comm_allreduce_bytes(sum_bytes, sh->ranks),
+                     .elements = sums * (double)p->n,
+                     .is_exact = true};
+  return AT_OK;
+}
+
+static at_err plan_traffic(at_photon *p, const shape *sh, at_plan *out) {
+  const at_photon_cfg *c = p->cfg;
+  int ranks = sh->ranks;
   double sums = sums_of_a_round(p), per_round = (double)sh->per_round, silos = (double)p->corpus->n_silos;
-  out->client_bytes = sums * (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
-  out->rank_bytes = sums * (double)at_comm_allreduce_bytes(sum_bytes, ranks) + 2 * agreement(ranks) +
-                    table(ranks, per_round, AT_REPORT_WIDTH);
+  at_traffic at;
+  AT_TRY(plan_exchange(p, sh, &at));
+  out->client_bytes = at.clients / per_round;
+  out->link_bits = sh->per_round > 1 && at.elements > 0 ? 4 * at.clients / ((per_round - 1) * at.elements) : 0;
+  out->is_most = !at.is_exact;
+  out->rank_bytes = at.rank + 2 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, AT_REPORT_WIDTH);
   if (p->method->keeps_moments) {
     out->rank_bytes += sums * agreement(ranks); /* may a signal have come? */
   } else if (!p->method->own_model) {
-    out->rank_bytes += 2 * agreement(ranks) + table(ranks, per_round, 1); /* cosines */
+    out->rank_bytes += 3 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1); /* outliers, cosines */
   }
   out->eval_bytes = agreement(ranks);
-  out->eval_bytes += p->method->own_model ? table(ranks, (double)sh->n_clients, 3 * silos)
-                                          : agreement(ranks) + table(ranks, (double)sh->batches, 3);
+  out->eval_bytes += p->method->own_model ? at_photon_table_bytes(ranks, (double)sh->n_clients, 3 * silos)
+                                          : agreement(ranks) + at_photon_table_bytes(ranks, (double)sh->batches, 3);
   out->run_bytes =
       (double)c->rounds * out->rank_bytes + ceil((double)c->rounds / (double)c->eval_every) * out->eval_bytes;
+  plan_virtual(p, at.clients, out);
+  return AT_OK;
 }
 
 /* ---- time ---- */
@@ -241,14 +274,17 @@ static at_err time_evaluation(at_photon *p, timing *t) {
 
 static at_err time_checkpoint(at_photon *p, double planned_bytes, timing *t) {
   enum { TIMES = 3 };
-  double bytes = 0, start = at_clock_now_s();
+  double bytes = 0;
   for (int i = 0; i < TIMES; i++) {
+    AT_TRY(at_run_settle(p->run, p->s->world)); /* in a run, a round is longer than a file takes to the disk */
+    double start = at_clock_now_s();
     AT_TRY(at_comm_agree(p->s->world, at_photon_metrics_row(p)));
     AT_TRY(at_comm_agree(p->s->world, p->metrics != NULL ? at_metrics_flush(p->metrics, true) : AT_OK));
     AT_TRY(at_photon_save(p));
+    t->save += (at_clock_now_s() - start) / TIMES;
     p->count.round++;
   }
-  t->save = (at_clock_now_s() - start) / TIMES;
+  AT_TRY(at_run_settle(p->run, p->s->world));
   char *path = NULL;
   at_err err = AT_OK;
   if (at_comm_rank(p->s->world) == 0) {
@@ -318,7 +354,7 @@ static at_err plan_sizes(at_session *s, at_opts *set, at_photon *p, const char *
   p->eval.split = AT_SPLIT_TEST;
   sh->test_batches = at_evaluator_batches(&p->eval);
   plan_memory(p, out);
-  plan_traffic(p, sh, out);
+  AT_TRY(plan_traffic(p, sh, out));
   AT_TRY(at_comm_agree(s->world, at_comm_rank(s->world) == 0 ? plan_files(p, folder, out) : AT_OK));
   sh->checkpoint_bytes = out->file[0].bytes;
   return at_comm_bcast(s->world, 0, &sh->checkpoint_bytes, sizeof sh->checkpoint_bytes);

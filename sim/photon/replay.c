@@ -32,7 +32,8 @@ static at_err play(at_photon *p, int64_t to) {
     AT_TRY(at_photon_play_round(p));
   }
   AT_TRY(at_comm_agree(p->s->world, p->metrics != NULL ? at_metrics_flush(p->metrics, true) : AT_OK));
-  return at_photon_save(p);
+  AT_TRY(at_photon_save(p));
+  return at_run_settle(p->run, p->s->world);
 }
 
 at_err at_photon_replay(at_session *s, at_opts *set, const void *cfg, const at_replay *what) {

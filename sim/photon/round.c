@@ -25,6 +25,7 @@ at_err at_photon_open_round(at_photon *p) {
   at_rng_choose(&draw, p->n_clients, p->per_round, p->sampled);
   p->n_stage = 0;
   clear_figures(&p->fig);
+  at_photon_start_clock(p);
   for (int64_t i = 0; i < p->per_round; i++) {
     /* a client with state is played where that is; the others are dealt in turn */
     int64_t turn = p->own != NULL ? p->sampled[i] : i;
@@ -37,6 +38,7 @@ at_err at_photon_open_round(at_photon *p) {
     st->cursor = fact[AT_FACT_CURSOR];
     st->moment_age = fact[AT_FACT_MOMENT_AGE];
     st->report = (at_report){0};
+    st->is_absent = !p->on_time[i];
   }
   return AT_OK;
 }
@@ -74,9 +76,25 @@ int64_t at_photon_sum_bytes(const at_photon *p) {
   return p->n * (int64_t)(p->cfg->run.reduce == AT_REDUCE_EXACT ? sizeof(int64_t) : sizeof(float));
 }
 
-at_err at_photon_sum(at_photon *p, at_photon_pick pick, const double *weight, float *out) {
+/* Moments travel as floats beside a codec; masks of one round and part are not used again. */
+static at_err sum_channel(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight, float *out) {
+  at_channel *c = part == AT_PHOTON_UPDATE || p->plain == NULL ? p->channel : p->plain;
+  int64_t round = c == p->channel && p->plain != NULL ? p->count.round : p->count.round * AT_PHOTON_PARTS + part;
+  at_channel_begin(c, round, p->per_round, p->sampled);
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    if (p->stage[i].report.valid != 0) {
+      at_channel_add(c, p->stage[i].id, weight[i], pick(&p->stage[i]));
+    }
+  }
+  return at_channel_finish(c, out);
+}
+
+at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight, float *out) {
   bool exact = p->cfg->run.reduce == AT_REDUCE_EXACT;
-  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->per_round);
+  if (p->channel != NULL) {
+    return sum_channel(p, part, pick, weight, out);
+  }
+  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->fig.clients);
   return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
 }
 

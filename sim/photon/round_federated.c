@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rounds of many local steps: federated averaging with a server optimiser, and its control without exchange. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/photon/photon.h"
@@ -59,6 +60,9 @@ static void make_update(const at_photon *p, at_photon_stage *st) {
   } else {
     p->local.vec->sub(p->n, p->theta, st->w, st->w);
   }
+  if (at_conditions_spoils(&p->cfg->net, (uint64_t)p->cfg->run.seed, st->id, p->count.round)) {
+    st->w[0] = NAN;
+  }
   st->report.delta_norm = sqrt(p->local.vec->sumsq(p->n, st->w));
   if (!isfinite(st->report.delta_norm)) {
     st->report.valid = 0;
@@ -69,6 +73,9 @@ static at_err train_stages(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
   for (int64_t i = 0; i < p->n_stage; i++) {
     at_photon_stage *st = &p->stage[i];
+    if (st->is_absent) { /* what it would compute, nobody sees */
+      continue;
+    }
     start_stage(p, st);
     at_moments mom = {st->m, st->v, st->moment_age};
     AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
@@ -141,14 +148,15 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
   for (int64_t i = 0; i < p->n_stage; i++) {
     weight[i] = p->stage[i].report.steps / total; /* samples of the client over samples of the round */
   }
-  AT_TRY_TO(err, done, at_photon_sum(p, pick_update, weight, p->delta));
+  AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_UPDATE, pick_update, weight, p->delta));
   if (p->cfg->moments == AT_MOMENTS_AVERAGE) {
-    AT_TRY_TO(err, done, at_photon_sum(p, pick_m, weight, p->global_m));
-    AT_TRY_TO(err, done, at_photon_sum(p, pick_v, weight, p->global_v));
+    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_M, pick_m, weight, p->global_m));
+    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_V, pick_v, weight, p->global_v));
     p->count.moment_age += p->cfg->steps;
   }
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
   AT_TRY_TO(err, done, client_agreement(p, n, reports));
+  AT_TRY_TO(err, done, at_photon_count_exchange(p));
   at_outer outer = at_photon_outer(p->cfg);
   p->fig.step_norm = at_outer_step(&outer, p->count.round + 1 - p->count.failed_rounds, p->n, p->delta, p->theta,
                                    p->outer_m, p->outer_v);
@@ -163,14 +171,55 @@ done:
   return err;
 }
 
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Median of the norms of valid updates; 0 without any. */
+static double median_norm(int64_t n, const at_report *reports, double *sorted) {
+  int64_t valid = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (reports[i].valid != 0) {
+      sorted[valid++] = reports[i].delta_norm;
+    }
+  }
+  qsort(sorted, (size_t)valid, sizeof *sorted, by_value);
+  return valid > 0 ? 0.5 * (sorted[(valid - 1) / 2] + sorted[valid / 2]) : 0;
+}
+
+/* An update far longer than the others' must not reach the mean: the reports and the stages say so.  Alike on all ranks. */
+static at_err reject_outliers(at_photon *p, int64_t n, const int64_t *ids, at_report *reports) {
+  double *sorted = NULL;
+  AT_TRY(at_comm_agree(p->s->world, at_alloc(&sorted, (size_t)n, sizeof *sorted, "norms of updates")));
+  double most = p->cfg->outlier * median_norm(n, reports, sorted);
+  at_free(sorted);
+  for (int64_t i = 0; i < n && most > 0; i++) {
+    if (reports[i].valid == 0 || reports[i].delta_norm <= most) {
+      continue;
+    }
+    at_log_warn(p->s->log, "round", "round = %lld: the update of client %lld is rejected, norm = %.3g, the most = %.3g",
+                (long long)p->count.round + 1, (long long)ids[i], reports[i].delta_norm, most);
+    reports[i].valid = 0;
+    for (int64_t k = 0; k < p->n_stage; k++) {
+      p->stage[k].report.valid = p->stage[k].id == ids[i] ? 0 : p->stage[k].report.valid;
+    }
+  }
+  return AT_OK;
+}
+
 static at_err close_round(at_photon *p, bool exchange) {
   int64_t n, *ids = NULL, valid = 0;
   at_report *reports = NULL;
   at_err err;
   AT_TRY_TO(err, done, at_photon_gather_reports(p, &n, &ids, &reports));
+  if (exchange) {
+    AT_TRY_TO(err, done, reject_outliers(p, n, ids, reports));
+  }
   for (int64_t i = 0; i < n; i++) {
     valid += reports[i].valid != 0;
   }
+  p->fig.rejected = (double)(n - valid) - p->fig.dropouts - p->fig.late;
   at_photon_note_clients(p, n, ids, reports, valid >= p->quorum);
   if (valid < p->quorum) {
     p->count.failed_rounds++;
@@ -203,6 +252,9 @@ static at_err play(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_REDUCE);
   at_err err = close_round(p, exchange);
+  if (err == AT_OK) {
+    at_photon_advance_clock(p);
+  }
   at_comm_set_phase(p->s->world, before);
   p->fig.exchange_seconds = at_clock_now_s() - start;
   return err;

@@ -21,6 +21,11 @@ static void remember(at_photon *p, bool back) {
     size_t bytes = (size_t)at_exact_tensors(p->exact) * sizeof *grids;
     memcpy(back ? grids : p->undo_grids, back ? p->undo_grids : grids, bytes);
   }
+  if (p->channel != NULL && back) {
+    at_channel_undo(p->channel);
+  } else if (p->channel != NULL) {
+    at_channel_remember(p->channel);
+  }
 }
 
 /* The weighted gradients of this rank's clients go into the sum as soon as they are computed, so one buffer serves. */
@@ -56,6 +61,30 @@ static at_err mean_gradient_fast(at_photon *p, double *loss) {
                                                        : AT_FAIL(AT_ERR_NONFINITE, "the mean gradient is not finite");
 }
 
+/* A client whose gradient is not finite is left out by the codec; if all are, the step is skipped. */
+static at_err mean_gradient_channel(at_photon *p, int64_t step, double *loss) {
+  at_channel_begin(p->channel, p->count.steps + step, p->per_round, p->sampled);
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    at_photon_stage *st = &p->stage[i];
+    int64_t cursor = st->cursor;
+    float *grad;
+    loss[i] = at_client_grad(&p->local, st->id, &cursor, p->theta, &grad);
+    at_channel_add(p->channel, st->id, 1.0 / (double)p->per_round, grad);
+  }
+  return at_channel_finish(p->channel, p->delta);
+}
+
+static at_err mean_gradient(at_photon *p, int64_t step, double *loss) {
+  switch (p->cfg->run.reduce) {
+  case AT_REDUCE_EXACT:
+    return mean_gradient_exact(p, loss);
+  case AT_REDUCE_FAST:
+    return mean_gradient_fast(p, loss);
+  default:
+    return mean_gradient_channel(p, step, loss);
+  }
+}
+
 static void note_step(at_photon *p, int64_t step, const double *loss, at_step_info info) {
   for (int64_t i = 0; i < p->n_stage; i++) {
     at_report *r = &p->stage[i].report;
@@ -72,15 +101,14 @@ static void note_step(at_photon *p, int64_t step, const double *loss, at_step_in
 }
 
 static at_err take_steps(at_photon *p, double *loss) {
-  bool exact = p->cfg->run.reduce == AT_REDUCE_EXACT;
-  int64_t bytes = p->n * (int64_t)(exact ? sizeof(int64_t) : sizeof(float)), in_a_row = 0;
+  int64_t bytes = p->channel == NULL ? at_photon_sum_bytes(p) : 0, in_a_row = 0;
   at_moments mom = {p->global_m, p->global_v, p->count.moment_age};
   for (int64_t step = 0; step < p->cfg->steps; step++) {
     at_err stop = at_signals_pending() ? AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in step %lld of round %lld",
                                                  (long long)step, (long long)p->count.round + 1)
                                        : AT_OK;
     AT_TRY(at_comm_agree(p->s->world, stop));
-    at_err err = exact ? mean_gradient_exact(p, loss) : mean_gradient_fast(p, loss);
+    at_err err = mean_gradient(p, step, loss);
     at_step_info info = {.skipped = true, .grad_norm = NAN};
     if (err == AT_OK) {
       at_fault_point(AT_FAULT_STEP);
@@ -110,6 +138,7 @@ static at_err finish_round(at_photon *p) {
     p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
     p->local.vec->sub(p->n, p->undo, p->theta, p->delta); /* the change over the whole round */
     p->fig.step_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
+    err = at_photon_count_exchange(p);
   }
   at_free(ids);
   at_free(reports);
@@ -127,6 +156,9 @@ at_err at_photon_round_synchronous(at_photon *p) {
   p->fig.train_seconds = at_clock_now_s() - start;
   if (err == AT_OK) {
     err = finish_round(p);
+    if (err == AT_OK) {
+      at_photon_advance_clock(p);
+    }
   } else {
     remember(p, true);
   }

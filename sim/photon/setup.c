@@ -30,7 +30,18 @@ static bool keeps_client_moments(const at_photon *p) {
 }
 
 static bool owns_rows(const at_photon *p) {
-  return p->method->own_model || keeps_client_moments(p);
+  return p->method->own_model || keeps_client_moments(p) ||
+         (at_photon_has_channel(p) && at_channel_vectors(&p->channel_cfg) > 0);
+}
+
+static int64_t own_clients(const at_photon *p) {
+  return owns_rows(p) ? (p->n_clients - p->rank + p->size - 1) / p->size : 0;
+}
+
+/* Clients that this rank plays in a round, at most: of those with state, the sampled ones may all live here. */
+static int64_t most_stages(const at_photon *p) {
+  int64_t own = own_clients(p);
+  return !owns_rows(p) ? (p->per_round + p->size - 1) / p->size : own < p->per_round ? own : p->per_round;
 }
 
 static at_err load_data(at_photon *p) {
@@ -90,6 +101,8 @@ static at_err build_model(at_photon *p) {
                            .targets = targets,
                            .poll = beat,
                            .poll_context = p->s->world};
+  AT_TRY(at_photon_size_exchange(p));
+  p->stage_cap = most_stages(p);
   return at_evaluator_check(&p->eval);
 }
 
@@ -120,12 +133,17 @@ static at_err allocate_replicated(at_photon *p) {
   AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, "state at the round's start"));
   AT_TRY(table(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
   AT_TRY(table(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
+  AT_TRY(table(p, &p->client_s, p->per_round, sizeof(double), "virtual seconds"));
+  AT_TRY(table(p, &p->sorted_s, p->per_round, sizeof(double), "virtual seconds"));
+  AT_TRY(table(p, &p->on_time, p->per_round, sizeof(bool), "clients on time"));
   AT_TRY(table(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
   AT_TRY(table(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
   if (p->method->own_model) { /* nothing is exchanged */
     return AT_OK;
   }
   AT_TRY(vector(p, &p->delta, p->n, "mean update"));
+  double own = 0;
+  p->planned_bytes += (size_t)at_photon_exchange_bytes(p, &own);
   return p->cfg->run.reduce == AT_REDUCE_EXACT ? allocate_exact(p) : AT_OK;
 }
 
@@ -134,7 +152,10 @@ static at_err allocate_rows(at_photon *p) {
   if (!owns_rows(p)) {
     return AT_OK;
   }
-  p->n_own = (p->n_clients - p->rank + p->size - 1) / p->size;
+  p->n_own = own_clients(p);
+  double own = 0;
+  at_photon_exchange_bytes(p, &own);
+  p->planned_bytes += (size_t)own;
   AT_TRY(table(p, &p->own, p->n_own, sizeof(int64_t), "own clients"));
   for (int64_t i = 0; i < p->n_own; i++) {
     p->own[i] = p->rank + i * p->size;
@@ -150,10 +171,6 @@ static at_err allocate_rows(at_photon *p) {
 }
 
 static at_err allocate_stages(at_photon *p) {
-  p->stage_cap = (p->per_round + p->size - 1) / p->size;
-  if (owns_rows(p)) { /* the sampled ones may all live here */
-    p->stage_cap = p->n_own < p->per_round ? p->n_own : p->per_round;
-  }
   AT_TRY(table(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
   if (p->method->keeps_moments) { /* a gradient goes into the sum as it is computed */
     return AT_OK;
@@ -189,6 +206,7 @@ static void start_values(at_photon *p, at_opts *set) {
   p->count.threads = p->s->pin.threads;
   p->count.config_hash = (int64_t)at_opts_hash(set);
   p->count.data_checksum = p->corpus->checksum;
+  p->count.layout = p->channel != NULL ? at_channel_layout(p->channel) : 0;
 }
 
 /* RUN/tokenizer.h5, so that text can be made of the run's tokens without its data.  Rank 0. */
@@ -227,11 +245,11 @@ static at_err warm_up(at_photon *p) {
 }
 
 /* What MPI, MPI-IO and HDF5 take once they are used, as seen with Open MPI 4.1 and HDF5 1.10: something whatever the model,
- * and half of the most that at_comm_allreduce gives to MPI at once. */
+ * half of the most that at_comm_allreduce gives to MPI at once, and a small checkpoint that is kept. */
 static at_err count_libraries(at_photon *p) {
   const int64_t always = INT64_C(3584) << 10, most = INT64_C(4) << 20;
   int64_t half = p->size > 1 && !p->method->own_model ? at_photon_sum_bytes(p) / 2 : 0;
-  p->planned_bytes += (size_t)(always + (half < most ? half : most));
+  p->planned_bytes += (size_t)(always + (half < most ? half : most) + (p->rank == 0 ? at_photon_kept_bytes(p) : 0));
   return AT_OK;
 }
 
@@ -272,7 +290,7 @@ at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_
   return AT_OK;
 }
 
-at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_photon_cfg *cfg, bool resume) {
+at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_cfg *cfg, bool resume) {
   *out = NULL;
   at_photon *p;
   AT_TRY(at_comm_agree(s->world, at_alloc(&p, 1, sizeof *p, "run")));
@@ -283,6 +301,8 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, const at_p
   p->method = &at_photon_methods[cfg->method];
   at_err err;
   AT_TRY_TO(err, failed, at_comm_agree(s->world, create_local(p)));
+  cfg->exchange.chunk = at_photon_has_channel(p) ? p->channel_cfg.reduce.chunk : cfg->exchange.chunk;
+  AT_TRY_TO(err, failed, at_photon_open_exchange(p));
   start_values(p, set);
   AT_TRY_TO(err, failed, open_folder(p, set, resume));
   AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p, at_run_path(p->run, "metrics.h5"))));
@@ -307,12 +327,14 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
-                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
-                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb};
+  void *blocks[] = {p->token_buffer, p->theta,    p->delta,      p->outer_m,  p->outer_v,  p->global_m,
+                    p->global_v,     p->undo,     p->undo_grids, p->facts,    p->own,      p->row_w,
+                    p->row_m,        p->row_v,    p->sampled,    p->stage,    p->shared_m, p->shared_v,
+                    p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }
+  at_photon_close_exchange(p);
   at_exact_destroy(p->exact);
   at_lm_task_destroy(p->task);
   at_corpus_destroy(p->corpus);

@@ -2,9 +2,8 @@
 /* The state of a run as a list of checkpoint items: one list writes and reads. */
 #include "sim/photon/photon.h"
 #include "src/base/alloc.h"
-#include "src/base/clock.h"
 
-enum { MAX_ITEMS = 16 };
+enum { MAX_ITEMS = 24 };
 
 typedef struct item_list {
   at_photon *p;
@@ -46,6 +45,36 @@ static void add_rows(item_list *l, const char *path, float *data, const char *de
                                    .ids = l->p->own};
 }
 
+/* What the channel keeps, whose places are unknown in a plan. */
+static void add_channel(item_list *l) {
+  static const char *const path[2] = {"/exchange/client", "/exchange/client_momentum"};
+  static const char *const text[2] = {"What was left out of each client's updates (dgc: its sum).",
+                                      "Momentum of each client inside dgc."};
+  at_photon *p = l->p;
+  at_channel *c = p->channel;
+  for (int v = 0; v < at_channel_vectors(&p->channel_cfg); v++) {
+    add_rows(l, path[v], NULL, text[v]);
+    l->item[l->n - 1].rows = c != NULL ? at_channel_rows(c, v) : NULL;
+  }
+  if (at_channel_vectors(&p->channel_cfg) > 0) {
+    add_rows(l, "/exchange/client_round", NULL,
+             "Round, or step, of the reduction that each client last took part in; -1: none.");
+    at_ckpt_item *it = &l->item[l->n - 1];
+    it->desc.type = AT_H5_I64;
+    it->desc.dims[1] = 1;
+    it->data = c != NULL ? at_channel_rounds(c) : NULL;
+  }
+  if (p->channel_cfg.reduce.server_feedback) {
+    add_vector(l, "/exchange/server", c != NULL ? at_channel_server(c) : NULL, "What was left out of the means.");
+  }
+  if (p->shared_elements > 0) {
+    int64_t count = 0;
+    add_vector(l, "/exchange/factor", c != NULL ? at_channel_shared(c, &count) : NULL, "Right factor Q of powersgd.");
+    l->item[l->n - 1].desc.dims[0] = p->shared_elements;
+    l->item[l->n - 1].layout = NULL;
+  }
+}
+
 static void list_items(item_list *l, at_photon *p) {
   at_outer outer = at_photon_outer(p->cfg);
   l->p = p;
@@ -72,23 +101,41 @@ static void list_items(item_list *l, at_photon *p) {
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
               "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
-              "set, threads, configuration hash, data checksum.");
+              "set, threads, configuration hash, data checksum, layout of residuals.");
+  l->item[l->n++] = (at_ckpt_item){
+      .desc = {.path = "/server/clock",
+               .type = AT_H5_F64,
+               .ndims = 2,
+               .dims = {1, AT_CLOCK_WIDTH},
+               .units = "s",
+               .description = "Virtual clock: now, local seconds of recent rounds, how many rounds (1)."},
+      .kind = AT_CKPT_REPLICATED,
+      .data = &p->clock};
   if (p->exact != NULL) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
+  }
+  if (at_photon_has_channel(p)) {
+    add_channel(l);
   }
 }
 
 at_err at_photon_save(at_photon *p) {
   item_list l;
   list_items(&l, p);
-  double start = at_clock_now_s();
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_CHECKPOINT);
-  at_err err =
-      at_ckpt_write(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+  at_err err = p->channel != NULL ? at_channel_gather(p->channel) : AT_OK;
+  if (err == AT_OK) {
+    err = at_ckpt_begin(p->run, p->s->world, p->prov, p->count.round, l.n, l.item, (int)p->cfg->run.checkpoint_keep);
+  }
   at_comm_set_phase(p->s->world, before);
-  p->fig.checkpoint_seconds = at_clock_now_s() - start;
   return err;
+}
+
+int64_t at_photon_kept_bytes(at_photon *p) {
+  item_list l;
+  list_items(&l, p);
+  return at_ckpt_kept_bytes(l.n, l.item);
 }
 
 at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes) {
@@ -109,6 +156,13 @@ static at_err check_identity(const at_photon *p, const at_photon_counters *now) 
                    "%s has other contents than the data set that the run began with: put that back, or "
                    "start a new run",
                    p->cfg->run.data);
+  }
+  if (was->layout != now->layout) {
+    return AT_FAIL(
+        AT_ERR_STATE,
+        "the residuals of the checkpoint belong to another layout (%016llx, this run's is %016llx): pieces or "
+        "codecs are cut otherwise by this version; go on with that of the run, or start a new run",
+        (unsigned long long)was->layout, (unsigned long long)now->layout);
   }
   if (was->isa != now->isa) {
     return AT_FAIL(AT_ERR_STATE, "the run began with instruction set %s, this process uses %s: set ATOLL_ISA=%s",
@@ -141,6 +195,9 @@ at_err at_photon_restore(at_photon *p) {
   list_items(&l, p);
   AT_TRY(at_ckpt_load(p->run, p->s->world, p->s->log, -1, l.n, l.item, &loaded));
   AT_TRY(check_identity(p, &now));
+  if (p->channel != NULL) {
+    at_channel_settle(p->channel);
+  }
   if (p->metrics != NULL) {
     err = at_metrics_load(p->metrics, loaded);
   }

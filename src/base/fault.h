@@ -15,13 +15,14 @@
   X(METRICS_RENAME, "metrics_rename")
 
 typedef enum at_fault {
+  AT_FAULT_NONE = -1, /* a point that is none */
 #define X(id, name) AT_FAULT_##id,
   AT_FAULT_POINTS(X)
 #undef X
       AT_FAULT_COUNT
 } at_fault;
 
-void at_fault_init(int rank); /* reads the environment once */
-void at_fault_point(at_fault where);
+void at_fault_init(int rank);        /* reads the environment once */
+void at_fault_point(at_fault where); /* signals go to the process, whichever thread came by */
 
 #endif

@@ -182,6 +182,29 @@ bool at_opts_is_given(const at_opts *set, const char *key) {
   return e != NULL && e->is_given;
 }
 
+bool at_opts_is_changed(const at_opts *set, const char *key) {
+  const at_opt_entry *e = at_opts_find(set, key);
+  if (e == NULL || !e->is_given || e->opt->preset == NULL || e->opt->type == AT_OPT_STR_TYPE ||
+      e->opt->type == AT_OPT_LIST_TYPE) {
+    return e != NULL && e->is_given;
+  }
+  union {
+    int64_t number;
+    double real;
+    int choice;
+    bool truth;
+  } value = {0};
+  at_opt_entry preset = {.opt = e->opt, .table = e->table, .field = &value};
+  text_buffer was = {.pieces = 0}, now = {.pieces = 0};
+  if (at_opt_assign(&preset, e->opt->preset, "default") != AT_OK) {
+    return true;
+  }
+  at_opt_visit_value(&preset, append_piece, &was);
+  at_opt_visit_value(e, append_piece, &now);
+  at_free(preset.origin);
+  return strcmp(was.text, now.text) != 0;
+}
+
 static void hash_piece(void *user, const char *text) { /* FNV-1a (Fowler, Noll and Vo), end marks included */
   uint64_t h = *(uint64_t *)user;
   do {

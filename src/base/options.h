@@ -120,6 +120,8 @@ at_err at_opts_check(const at_opts *set);    /* AT_ERR_CONFIG naming a key that 
 /* For rules between keys: AT_ERR_CONFIG "KEY = VALUE (ORIGIN): reason".  Returns the code. */
 at_err at_opts_reject(const at_opts *set, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool at_opts_is_given(const at_opts *set, const char *key); /* by a file or an override, not by default */
+/* Given, and a number, choice or truth value that is not the default: what a resolved file, which gives every key, still tells. */
+bool at_opts_is_changed(const at_opts *set, const char *key);
 
 /* The resolved configuration: every key, in nested YAML with unit and help as comments.  Loading it gives the same values
  * to the last bit.  _write_ replaces `path` whole; both AT_ERR_FILE. */

@@ -10,19 +10,23 @@
 #include <stdint.h>
 
 /* What a stream is for.  Numbers are part of the results: append, never renumber. */
-#define AT_RNG_PURPOSES(X)                                                 \
-  X(INIT, 1)     /* initial weights; client = parameter index */           \
-  X(SAMPLING, 2) /* which clients take part in a round */                  \
-  X(STREAM, 3)   /* order of a client's training windows; round = epoch */ \
-  X(DROPOUT, 4)                                                            \
-  X(GENERATE, 5)  /* sampling text from a model */                         \
-  X(SPLIT, 6)     /* train/validation/test splits of data sets */          \
-  X(PARTITION, 7) /* assigning data to clients */                          \
-  X(FAULT, 8)     /* emulated client failures */                           \
-  X(QUANTISE, 9)  /* stochastic rounding of codecs */                      \
-  X(TEST, 10)     /* tests and benchmarks */                               \
-  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */  \
-  X(AUGMENT, 12)  /* how built examples are varied; client = hash of its name */
+#define AT_RNG_PURPOSES(X)                                                       \
+  X(INIT, 1)     /* initial weights; client = parameter index */                 \
+  X(SAMPLING, 2) /* which clients take part in a round */                        \
+  X(STREAM, 3)   /* order of a client's training windows; round = epoch */       \
+  X(DROPOUT, 4)                                                                  \
+  X(GENERATE, 5)  /* sampling text from a model */                               \
+  X(SPLIT, 6)     /* train/validation/test splits of data sets */                \
+  X(PARTITION, 7) /* assigning data to clients */                                \
+  X(FAULT, 8)     /* emulated client failures */                                 \
+  X(QUANTISE, 9)  /* stochastic rounding of codecs */                            \
+  X(TEST, 10)     /* tests and benchmarks */                                     \
+  X(LANGEVIN, 11) /* noise of Langevin dynamics; step = optimiser step */        \
+  X(AUGMENT, 12)  /* how built examples are varied; client = hash of its name */ \
+  X(SHUFFLE, 13)  /* order of a client's examples; step = epoch */               \
+  X(DEVICE, 14)   /* what device and link a client has */                        \
+  X(PRIVACY, 15)  /* noise of differential privacy */                            \
+  X(EVALUATE, 16) /* which clients are tested */
 
 typedef enum at_purpose {
 #define X(name, number) AT_RNG_##name = number,

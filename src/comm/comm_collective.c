@@ -253,7 +253,9 @@ at_err at_comm_alltoallv(at_comm *c, const void *send, const int64_t *send_bytes
                          const int64_t *recv_bytes) {
   double begin = at_comm_count_begin(c);
   const char *own = (const char *)send + sum(send_bytes, c->rank);
-  memcpy((char *)recv + sum(recv_bytes, c->rank), own, (size_t)send_bytes[c->rank]);
+  if (send_bytes[c->rank] > 0) { /* either buffer may be NULL where nothing goes */
+    memcpy((char *)recv + sum(recv_bytes, c->rank), own, (size_t)send_bytes[c->rank]);
+  }
   int64_t sent = 0;
   int64_t received = 0;
   for (int s = 1; s < c->size; s++) {

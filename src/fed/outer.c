@@ -49,6 +49,13 @@ static double fedyogi(const at_outer *o, const double bias[2], double theta, dou
   return adaptive_step(o, bias, theta, *m, *v);
 }
 
+static double fedadagrad(const at_outer *o, const double bias[2], double theta, double delta, float *m, float *v) {
+  (void)bias;
+  *m = (float)(o->beta1 * *m + (1 - o->beta1) * delta);
+  *v = (float)(*v + delta * delta);
+  return theta - o->lr * *m / (sqrt(*v) + o->eps);
+}
+
 static const struct {
   rule apply;
   int vectors;
@@ -56,7 +63,7 @@ static const struct {
 } rules[AT_OUTER_COUNT] = {
     [AT_OUTER_fedavg] = {fedavg, 0, false},           [AT_OUTER_fedmom] = {fedmom, 1, true},
     [AT_OUTER_fednesterov] = {fednesterov, 1, false}, [AT_OUTER_fedadam] = {fedadam, 2, false},
-    [AT_OUTER_fedyogi] = {fedyogi, 2, false},
+    [AT_OUTER_fedyogi] = {fedyogi, 2, false},         [AT_OUTER_fedadagrad] = {fedadagrad, 2, false},
 };
 
 int at_outer_vectors(const at_outer *o) {

@@ -14,8 +14,9 @@
  * FedNesterov: m = mu m + Delta; theta -= lr * (Delta + mu m)                         (Douillard et al. 2023)
  * FedAdam:     m = b1 m + (1-b1) Delta; v = b2 v + (1-b2) Delta^2; theta -= lr mhat / (sqrt(vhat) + eps)
  * FedYogi:     as FedAdam with v += (1-b2) Delta^2 sign(Delta^2 - v)                  (Reddi et al. 2021)
+ * FedAdagrad:  m = b1 m + (1-b1) Delta; v += Delta^2; theta -= lr m / (sqrt(v) + eps)        (Reddi et al. 2021)
  * mhat, vhat: divided by 1 - b1^r, 1 - b2^r in round r = 1, 2, ... */
-#define AT_OUTERS(X) X(fedavg) X(fedmom) X(fednesterov) X(fedadam) X(fedyogi)
+#define AT_OUTERS(X) X(fedavg) X(fedmom) X(fednesterov) X(fedadam) X(fedyogi) X(fedadagrad)
 
 typedef enum at_outer_kind {
 #define X(name) AT_OUTER_##name,

@@ -47,7 +47,7 @@ at_val at_pow(at_graph *g, at_val x, double p) {
     at_val y = at_sqrt(g, x);
     return p < 0 ? at_recip(g, y) : y;
   }
-  return at_exp(g, at_affine(g, at_log(g, x), p, 0));
+  return at_exp(g, at_affine(g, at_ln(g, x), p, 0));
 }
 
 at_val at_concat(at_graph *g, const at_val *part, int n, int axis) {

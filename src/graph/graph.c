@@ -309,6 +309,10 @@ at_val at_graph_input(at_graph *g, const char *name, at_dtype type, at_shape sha
   return leaf(g, AT_LEAF_INPUT, type, shape, g->n_input++, 0);
 }
 
+int at_graph_input_count(const at_graph *g) {
+  return g->n_input;
+}
+
 static at_err layout_add(at_layout *l, int *cap, const char *name, at_shape shape, at_init init) {
   if (at_layout_find(l, name) != NULL) {
     return AT_FAIL(AT_ERR_ARG, "two tensors are called %s", name);

@@ -41,7 +41,7 @@ at_dtype at_graph_real(const at_graph *g);
 at_shape at_graph_shape(const at_graph *g, at_val v);
 int at_graph_node_count(const at_graph *g);
 
-/* What matrix products read of their inputs: all of them, or their upper halves (bf16, rounded to nearest even), with sums in f32;
+/* What matrix products and convolutions read of their inputs: all of them, or their upper halves (bf16, rounded to nearest even), with sums in f32;
  * everything else is f32, as are the values between. */
 typedef enum at_precision { AT_PRECISION_F32, AT_PRECISION_BF16 } at_precision;
 extern const char *const at_precision_names[]; /* "f32", "bf16", NULL */
@@ -79,6 +79,7 @@ void at_layout_init(const at_layout *l, uint64_t seed, float *theta);
 
 /* Bound at run time: inputs by the number they were declared in (0, 1, ...). */
 at_val at_graph_input(at_graph *g, const char *name, at_dtype type, at_shape shape);
+int at_graph_input_count(const at_graph *g);
 /* A parameter: the next piece of the flat parameter vector. */
 at_val at_graph_param(at_graph *g, const char *name, at_shape shape, at_init init);
 /* State that is neither trained nor an input (running statistics): the next piece of the flat state vector. */
@@ -107,7 +108,7 @@ at_err at_graph_vjp(at_graph *g, const at_val *out, const at_val *cot, int n_out
 /* --- programs -------------------------------------------------------------------------------------------------- */
 
 /* Where an output of a program goes. */
-typedef enum at_slot { AT_SLOT_STATE, AT_SLOT_GRAD, AT_SLOT_OUT } at_slot;
+typedef enum at_slot { AT_SLOT_STATE, AT_SLOT_GRAD, AT_SLOT_OUT, AT_SLOT_PARAM } at_slot;
 typedef struct at_output {
   at_val value; /* AT_NONE: zeros, `count` of them */
   at_slot slot;
@@ -119,8 +120,8 @@ typedef struct at_output {
 enum { AT_BIND_IN = 8, AT_BIND_OUT = 8 };
 /* The buffers of one run; all borrowed. */
 typedef struct at_bind {
-  const void *param;
-  void *state; /* read and written */
+  const void *param; /* written too, if there are outputs of AT_SLOT_PARAM: then it must not be constant */
+  void *state;       /* read and written */
   void *grad;
   const void *in[AT_BIND_IN];
   void *out[AT_BIND_OUT];
@@ -143,7 +144,7 @@ typedef struct at_program_stats {
   int nodes; /* kernels called per run */
   size_t arena_bytes, scratch_bytes, const_bytes;
   size_t live_bytes; /* the most in use at one kernel, below which no arena can be */
-  double flops; /* multiply and add counted apart; causal attention counted half */
+  double flops;      /* multiply and add counted apart; causal attention counted half */
 } at_program_stats;
 at_program_stats at_program_get_stats(const at_program *p);
 

@@ -17,7 +17,7 @@
   X(softmax) X(length_fill) X(stop_gradient) X(straight_through) X(dropout)                                            \
   X(argmax) X(topk) X(take) X(put) X(to_real) X(to_int)                                                                \
   X(conv2d) X(conv2d_dx) X(conv2d_dw) X(unfold) X(fold) X(avgpool) X(avgpool_bwd) X(maxpool)                           \
-  X(moments) X(rows_affine) X(rows_dot)
+  X(moments) X(rows_affine) X(rows_dot) X(matmul_add)
 /* clang-format on */
 
 typedef enum at_op {

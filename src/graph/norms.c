@@ -37,7 +37,7 @@ at_bn_result at_batchnorm(at_graph *g, at_val x, const at_bn *bn) {
   int64_t c = s.d[s.nd - 1], rows = c ? at_shape_count(s) / c : 0;
   at_val flat = at_reshape(g, x, AT_SHAPE(1, rows, c)), mean, var;
   if (bn->mode == AT_BN_TRAIN) {
-    mean = at_moments(g, flat, &var);
+    mean = at_mean_variance(g, flat, &var);
     r.mean = mean = at_reshape(g, mean, AT_SHAPE(c));
     r.var = var = at_reshape(g, var, AT_SHAPE(c));
     if (bn->run_mean != AT_NONE) {
@@ -71,7 +71,7 @@ at_val at_groupnorm(at_graph *g, at_val x, int64_t groups, at_val gain, at_val b
     return AT_NONE;
   }
   at_val rows = at_reshape(g, x, AT_SHAPE(n, at_shape_count(s) / (n * c), c)), var;
-  at_val mean = at_moments(g, rows, &var);
+  at_val mean = at_mean_variance(g, rows, &var);
   /* From channels to groups: the mean of means; the mean of variances plus the variance of means. */
   at_shape split = AT_SHAPE(n, groups, c / groups), one = AT_SHAPE(n, groups, 1);
   mean = at_reshape(g, mean, split);

@@ -111,14 +111,15 @@ static void vjp_conv2d_dw(at_graph *g, const at_node *n, const at_val *dout, at_
   din[1] = conv_like(g, AT_OP_conv2d, n->in[0], dout[0], n, NULL);
 }
 
-#define CONV(op)                                         \
-  const at_op_row at_op_row_##op = {.name = #op,         \
-                                    .n_in = 2,           \
-                                    .n_out = 1,          \
-                                    .kslot = AT_K_##op,  \
-                                    .infer = infer_conv, \
-                                    .lower = lower_conv, \
-                                    .vjp = vjp_##op,     \
+#define CONV(op)                                                    \
+  const at_op_row at_op_row_##op = {.name = #op,                    \
+                                    .n_in = 2,                      \
+                                    .n_out = 1,                     \
+                                    .kslot = AT_K_##op,             \
+                                    .kslot_bf16 = AT_K_##op##_bf16, \
+                                    .infer = infer_conv,            \
+                                    .lower = lower_conv,            \
+                                    .vjp = vjp_##op,                \
                                     .flops = flops_conv}
 CONV(conv2d);    /* in x, w */
 CONV(conv2d_dx); /* in dy, w */

@@ -181,15 +181,16 @@ static at_val decompose_silu(at_graph *g, const at_node *n) {
                                     .in_place = true,           \
                                     .flops = at_flops_elements, \
                                     __VA_ARGS__}
-#define UNARY(op, ...)                           \
+#define UNARY_AS(builder, op, ...)               \
   UNARY_ROW(op, __VA_ARGS__);                    \
-  at_val at_##op(at_graph *g, at_val x) {        \
+  at_val at_##builder(at_graph *g, at_val x) {   \
     return at_graph_node0(g, AT_OP_##op, &x, 1); \
   }
+#define UNARY(op, ...) UNARY_AS(op, op, __VA_ARGS__)
 UNARY_ROW(affine, .decompose = NULL);
 UNARY(neg, .decompose = NULL)
 UNARY(exp, .decompose = NULL)
-UNARY(log, .decompose = NULL)
+UNARY_AS(ln, log, .decompose = NULL) /* at_log is the logger */
 UNARY(sqrt, .decompose = NULL)
 UNARY(tanh, .decompose = NULL)
 UNARY(sigmoid, .decompose = NULL)

@@ -9,8 +9,9 @@ typedef struct mm_dims {
   bool ta, tb;
 } mm_dims;
 
-static mm_dims dims_of(const at_graph *g, const at_node *n) {
-  at_shape a = at_in_shape(g, n, 0), b = at_in_shape(g, n, 1);
+/* operand: which input A is; B comes after it. */
+static mm_dims dims_of(const at_graph *g, const at_node *n, int operand) {
+  at_shape a = at_in_shape(g, n, operand), b = at_in_shape(g, n, operand + 1);
   bool ta = n->i[0] != 0, tb = n->i[1] != 0;
   return (mm_dims){.m = a.d[ta ? a.nd - 1 : a.nd - 2],
                    .k = a.d[ta ? a.nd - 2 : a.nd - 1],
@@ -29,7 +30,7 @@ static at_err infer_matmul(const at_graph *g, const at_node *n, at_shape *out) {
   char ta[96], tb[96];
   bool fits = a.nd >= 2 && b.nd >= 2 && (a.nd == b.nd || a.nd == 2 || b.nd == 2);
   if (fits) {
-    fits = dims_of(g, n).k == b.d[n->i[1] ? b.nd - 1 : b.nd - 2];
+    fits = dims_of(g, n, 0).k == b.d[n->i[1] ? b.nd - 1 : b.nd - 2];
     for (int i = 0; fits && a.nd == b.nd && i < a.nd - 2; i++) {
       fits = a.d[i] == b.d[i];
     }
@@ -39,14 +40,14 @@ static at_err infer_matmul(const at_graph *g, const at_node *n, at_shape *out) {
                    at_shape_text(b, tb, sizeof tb), n->i[1] ? "^T" : "");
   }
   *out = a.nd >= b.nd ? a : b;
-  out->d[out->nd - 2] = dims_of(g, n).m;
-  out->d[out->nd - 1] = dims_of(g, n).n;
+  out->d[out->nd - 2] = dims_of(g, n, 0).m;
+  out->d[out->nd - 1] = dims_of(g, n, 0).n;
   return AT_OK;
 }
 
 static void lower_matmul(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
   (void)shift;
-  mm_dims d = dims_of(g, n);
+  mm_dims d = dims_of(g, n, 0);
   at_shape a = at_in_shape(g, n, 0), b = at_in_shape(g, n, 1);
   int64_t batch = batch_of(at_graph_value(g, n->out)->shape);
   k->dim[0] = batch;
@@ -75,7 +76,7 @@ static void vjp_matmul(at_graph *g, const at_node *n, const at_val *dout, at_val
 }
 
 static double flops_matmul(const at_graph *g, const at_node *n) {
-  mm_dims d = dims_of(g, n);
+  mm_dims d = dims_of(g, n, 0);
   return 2.0 * (double)d.k * (double)at_shape_count(at_graph_value(g, n->out)->shape);
 }
 
@@ -88,6 +89,70 @@ const at_op_row at_op_row_matmul = {.name = "matmul",
                                     .lower = lower_matmul,
                                     .vjp = vjp_matmul,
                                     .flops = flops_matmul};
+
+/* --- C + s op(A) op(B), of matrices: inputs C, A, B, s ----------------------------------------------------------------------- */
+
+static at_err infer_matmul_add(const at_graph *g, const at_node *n, at_shape *out) {
+  at_shape c = at_in_shape(g, n, 0), a = at_in_shape(g, n, 1), b = at_in_shape(g, n, 2);
+  bool fits = a.nd == 2 && b.nd == 2 && at_shape_count(at_in_shape(g, n, 3)) == 1;
+  if (fits) {
+    mm_dims d = dims_of(g, n, 1);
+    fits = d.k == b.d[n->i[1] ? 1 : 0] && at_shape_equal(c, AT_SHAPE(d.m, d.n));
+  }
+  if (!fits) {
+    char tc[96], ta[96], tb[96];
+    return AT_FAIL(AT_ERR_INTERNAL, "matmul_add: %s plus a scalar times %s%s times %s%s",
+                   at_shape_text(c, tc, sizeof tc), at_shape_text(a, ta, sizeof ta), n->i[0] ? "^T" : "",
+                   at_shape_text(b, tb, sizeof tb), n->i[1] ? "^T" : "");
+  }
+  *out = c;
+  return AT_OK;
+}
+
+static void lower_matmul_add(const at_graph *g, const at_node *n, at_kcall *k, int64_t *shift) {
+  (void)shift;
+  mm_dims d = dims_of(g, n, 1);
+  const int64_t dim[] = {1, d.m, d.n, d.k, d.ta, d.tb};
+  for (size_t i = 0; i < sizeof dim / sizeof *dim; i++) {
+    k->dim[i] = dim[i];
+  }
+}
+
+static void vjp_matmul_add(at_graph *g, const at_node *n, const at_val *dout, at_val *din) {
+  bool ta = n->i[0] != 0, tb = n->i[1] != 0;
+  at_val a = n->in[1], b = n->in[2], s = n->in[3], scaled = at_mul(g, dout[0], s);
+  din[0] = dout[0];
+  din[1] = ta ? at_matmul(g, b, scaled, tb, true) : at_matmul(g, scaled, b, false, !tb);
+  din[2] = tb ? at_matmul(g, scaled, a, true, ta) : at_matmul(g, a, scaled, !ta, false);
+  din[3] = at_reshape(g, at_sum_all(g, at_mul(g, dout[0], at_matmul(g, a, b, ta, tb))), at_graph_shape(g, s));
+}
+
+static double flops_matmul_add(const at_graph *g, const at_node *n) {
+  return 2.0 * (double)(dims_of(g, n, 1).k + 1) * (double)at_shape_count(at_graph_value(g, n->out)->shape);
+}
+
+const at_op_row at_op_row_matmul_add = {.name = "matmul_add",
+                                        .n_in = 4,
+                                        .n_out = 1,
+                                        .kslot = AT_K_matmul_add,
+                                        .kslot_bf16 = AT_K_matmul_add_bf16,
+                                        .infer = infer_matmul_add,
+                                        .lower = lower_matmul_add,
+                                        .vjp = vjp_matmul_add,
+                                        .in_place = true,
+                                        .flops = flops_matmul_add};
+
+at_val at_add_scaled(at_graph *g, at_val x, at_val y, at_val s) {
+  if (x == AT_NONE || y == AT_NONE || s == AT_NONE) {
+    return AT_NONE;
+  }
+  const at_node *n = &g->node[g->value[y].node];
+  if (n->op == AT_OP_matmul && at_in_shape(g, n, 0).nd == 2 && at_in_shape(g, n, 1).nd == 2) {
+    return at_graph_node(g, AT_OP_matmul_add, (at_val[]){x, n->in[0], n->in[1], s}, 4, (int64_t[]){n->i[0], n->i[1]}, 2,
+                         NULL, 0);
+  }
+  return at_add(g, x, at_mul(g, y, s));
+}
 
 /* Leading axes of both operands, broadcast against one another.  (What does not fit is refused by the shape rule.) */
 static void broadcast_batch(at_graph *g, at_val *a, at_val *b) {

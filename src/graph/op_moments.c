@@ -68,7 +68,7 @@ const at_op_row at_op_row_moments = {.name = "moments",
                                      .vjp = vjp_moments,
                                      .flops = flops_rows};
 
-at_val at_moments(at_graph *g, at_val x, at_val *variance) {
+at_val at_mean_variance(at_graph *g, at_val x, at_val *variance) {
   at_val mean = at_graph_node0(g, AT_OP_moments, &x, 1);
   *variance = mean == AT_NONE ? AT_NONE : mean + 1;
   return mean;

@@ -24,7 +24,7 @@ at_val at_where(at_graph *g, at_val mask, at_val yes, at_val no); /* mask != 0 ?
 at_val at_affine(at_graph *g, at_val x, double scale, double shift); /* scale * x + shift */
 at_val at_neg(at_graph *g, at_val x);
 at_val at_exp(at_graph *g, at_val x);
-at_val at_log(at_graph *g, at_val x);
+at_val at_ln(at_graph *g, at_val x);
 at_val at_sqrt(at_graph *g, at_val x);
 at_val at_tanh(at_graph *g, at_val x);
 at_val at_sigmoid(at_graph *g, at_val x);
@@ -87,6 +87,9 @@ at_val at_matmul(at_graph *g, at_val a, at_val b, bool ta, bool tb);
 /* x [.., in] times w [in][out], plus bias [out] unless AT_NONE. */
 at_val at_linear(at_graph *g, at_val x, at_val w, at_val bias);
 
+/* x + s y of one shape, s a scalar; where y is a product of matrices, it is added up on x without being formed. */
+at_val at_add_scaled(at_graph *g, at_val x, at_val y, at_val s);
+
 /* A window that moves over an image: rows first, then columns. */
 typedef struct at_window2d {
   int64_t kernel[2], stride[2], pad[2];
@@ -112,7 +115,7 @@ at_val at_layernorm(at_graph *g, at_val x, at_val gain, at_val bias, double eps)
 at_val at_rmsnorm(at_graph *g, at_val x, at_val gain, double eps);
 /* Rows of channels x [batch][rows][c]: mean and variance (biased) over rows, [batch][c]; x a + b with a, b [batch][c]; sums over
  * rows of x y (returned) and of x. */
-at_val at_moments(at_graph *g, at_val x, at_val *variance);
+at_val at_mean_variance(at_graph *g, at_val x, at_val *variance);
 at_val at_rows_affine(at_graph *g, at_val x, at_val a, at_val b);
 at_val at_rows_dot(at_graph *g, at_val x, at_val y, at_val *sum);
 

@@ -19,6 +19,7 @@ typedef struct planner {
   const at_graph *g;
   at_plan *p;
   bool *live;    /* by node */
+  int *after;    /* by node: the one that it follows at once, out of turn, or -1 */
   at_val *root;  /* by value: where its bytes are (reshape shares its input's) */
   int *last;     /* by root value: the last step that reads it */
   int *piece_of; /* by root value: its piece, or -1 */
@@ -52,7 +53,12 @@ static void mark_live(planner *w, const at_output *outs, int n_outs) {
   }
 }
 
-static void order_steps(planner *w) {
+static bool runs(const planner *w, int node) {
+  const at_node *n = &w->g->node[node];
+  return w->live[node] && n->op != AT_OP_leaf && at_op_get(n->op)->kslot >= 0;
+}
+
+static void find_roots(planner *w) {
   const at_graph *g = w->g;
   for (int v = 0; v < g->n_value; v++) {
     w->root[v] = v;
@@ -60,16 +66,59 @@ static void order_steps(planner *w) {
   }
   for (int i = 0; i < g->n_node; i++) {
     const at_node *n = &g->node[i];
-    if (!w->live[i]) {
+    if (w->live[i] && n->op != AT_OP_leaf && !runs(w, i)) {
+      w->root[n->out] = w->root[n->in[0]];
+    }
+  }
+}
+
+/* A product that is added up on a parameter waits for the parameter's readers, not for all that was built before it: what it reads
+ * need not be kept so long.  The node that it may follow, or -1 if it stays where it is. */
+static int follows(const planner *w, int node) {
+  const at_graph *g = w->g;
+  const at_node *n = &g->node[node];
+  const at_val base = w->root[n->in[0]];
+  int after = -1;
+  if (n->op != AT_OP_matmul_add || g->value[base].leaf != AT_LEAF_PARAM) {
+    return -1;
+  }
+  for (int i = 0; i < node; i++) {
+    bool matters = false;
+    for (int k = 0; runs(w, i) && k < g->node[i].n_in; k++) {
+      matters = matters || w->root[g->node[i].in[k]] == base;
+    }
+    for (int k = 1; k < n->n_in; k++) {
+      matters = matters || g->value[w->root[n->in[k]]].node == i;
+    }
+    after = matters ? i : after;
+  }
+  return after >= 0 && g->node[after].op != AT_OP_matmul_add && runs(w, after) ? after : -1;
+}
+
+static void add_step(planner *w, int node) {
+  const at_node *n = &w->g->node[node];
+  for (int k = 0; k < n->n_in; k++) {
+    w->last[w->root[n->in[k]]] = w->p->n_step;
+  }
+  w->p->node[w->p->n_step++] = node;
+}
+
+/* In the order that nodes were built in, but for those that follow another at once. */
+static void order_steps(planner *w) {
+  const int n_node = w->g->n_node;
+  find_roots(w);
+  for (int i = 0; i < n_node; i++) {
+    w->after[i] = runs(w, i) ? follows(w, i) : -1;
+  }
+  for (int i = 0; i < n_node; i++) {
+    if (!runs(w, i) || w->after[i] >= 0) {
       continue;
     }
-    if (n->op != AT_OP_leaf && at_op_get(n->op)->kslot < 0) {
-      w->root[n->out] = w->root[n->in[0]];
-    } else if (n->op != AT_OP_leaf) {
-      for (int k = 0; k < n->n_in; k++) {
-        w->last[w->root[n->in[k]]] = w->p->n_step;
+    add_step(w, i);
+    for (int k = i + 1; k < n_node; k++) {
+      if (w->after[k] == i) {
+        add_step(w, k);
       }
-      w->p->node[w->p->n_step++] = i;
     }
   }
 }
@@ -113,24 +162,66 @@ static at_place_ref output_place(const planner *w, const at_output *o) {
     return (at_place_ref){AT_BASE_STATE, at};
   case AT_SLOT_GRAD:
     return (at_place_ref){AT_BASE_GRAD, at};
+  case AT_SLOT_PARAM:
+    return (at_place_ref){AT_BASE_PARAM, at};
   default:
     return (at_place_ref){AT_BASE_OUT + o->index, at};
   }
 }
 
+static int step_of(const planner *w, at_val v) {
+  int s = 0;
+  while (w->p->node[s] != w->g->value[v].node) {
+    s++;
+  }
+  return s;
+}
+
+/* May the output overwrite parameters as it is made?  They must have been read before, or be what the operation overlays. */
+static bool can_overwrite(const planner *w, const at_output *o) {
+  const at_graph *g = w->g;
+  const int step = step_of(w, w->root[o->value]);
+  const at_node *n = &g->node[w->p->node[step]];
+  const int64_t end = o->offset + at_shape_count(g->value[o->value].shape);
+  for (int v = 0; v < g->n_value; v++) {
+    const at_value *x = &g->value[v];
+    const bool meets =
+        x->leaf == AT_LEAF_PARAM && x->leaf_at < end && o->offset < x->leaf_at + at_shape_count(x->shape);
+    if (!meets || w->last[v] < step) {
+      continue;
+    }
+    bool overlaid =
+        w->last[v] == step && at_op_get(n->op)->in_place && w->root[n->in[0]] == v && x->leaf_at == o->offset;
+    for (int k = 1; k < n->n_in; k++) {
+      overlaid = overlaid && w->root[n->in[k]] != v;
+    }
+    if (!overlaid) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool is_free(const planner *w, const at_output *o) {
+  return !w->bound[w->root[o->value]] && o->slot != AT_SLOT_STATE && (o->slot != AT_SLOT_PARAM || can_overwrite(w, o));
+}
+
 /* An output is written where it is wanted when its bytes are free to live there; otherwise it is copied at the end.
  * State is always copied: the old one may still be read. */
-static void place_outputs(planner *w, const at_output *outs, int n_outs) {
+static void place_outputs(planner *w, const at_output *outs, int n_outs, bool params) {
   for (int i = 0; i < n_outs; i++) {
     const at_output *o = &outs[i];
     at_place_ref to = output_place(w, o);
+    if ((o->slot == AT_SLOT_PARAM) != params) {
+      continue;
+    }
     if (o->value == AT_NONE) {
       size_t bytes = (size_t)o->count * at_dtype_bytes(w->g->real);
       w->p->copy[w->p->n_copy++] = (at_copy){.to = to, .bytes = bytes};
       continue;
     }
     at_val r = w->root[o->value];
-    if (!w->bound[r] && o->slot != AT_SLOT_STATE) {
+    if (is_free(w, o)) {
       w->bound[r] = true;
       w->p->place[r] = to;
     } else {
@@ -328,6 +419,7 @@ static at_err allocate(planner *w, int n_outs) {
   AT_TRY(at_alloc(&p->place, values, sizeof *p->place, "plan"));
   AT_TRY(at_alloc(&p->copy, (size_t)n_outs, sizeof *p->copy, "plan"));
   AT_TRY(at_alloc(&w->live, nodes, sizeof *w->live, "plan"));
+  AT_TRY(at_alloc(&w->after, nodes, sizeof *w->after, "plan"));
   AT_TRY(at_alloc(&w->root, values, sizeof *w->root, "plan"));
   AT_TRY(at_alloc(&w->last, values, sizeof *w->last, "plan"));
   AT_TRY(at_alloc(&w->piece_of, values, sizeof *w->piece_of, "plan"));
@@ -344,10 +436,12 @@ at_err at_plan_make(at_plan *p, const at_graph *g, const at_output *outs, int n_
   order_steps(&w);
   at_plan_chains(g, p->node, p->n_step, p->chain);
   AT_TRY_TO(err, done, place_leaves(&w));
-  place_outputs(&w, outs, n_outs);
+  place_outputs(&w, outs, n_outs, false);
+  place_outputs(&w, outs, n_outs, true); /* when it is known what else is read to the end */
   AT_TRY_TO(err, done, place_values(&w));
 done:
   at_free(w.live);
+  at_free(w.after);
   at_free(w.root);
   at_free(w.last);
   at_free(w.piece_of);

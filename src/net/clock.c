@@ -8,13 +8,23 @@
 
 enum { RECENT = sizeof(((at_virtual_clock *)0)->recent) / sizeof(double) };
 
+#define DEVICES(X)                                                                               \
+  X("h100-sxm", 989e12, 80e9, 0.40, "NVIDIA H100 SXM data sheet: 989 TFLOP/s BF16 dense, 80 GB") \
+  X("a100-80g", 312e12, 80e9, 0.45, "NVIDIA A100 data sheet: 312 TFLOP/s BF16 dense, 80 GB")     \
+  X("v100-16g", 15.7e12, 16e9, 0.60, "NVIDIA V100 SXM2 data sheet: 15.7 TFLOP/s FP32, 16 GB")    \
+  X("epyc-core", 0.1e12, 4e9, 0.80, "one Zen 4 core, measured SGEMM rate of about 100 GFLOP/s")  \
+  X("pi4", 24e9, 4e9, 0.50, "Raspberry Pi 4: 4 Cortex-A72 at 1.5 GHz, 4 FP32 operations a cycle and core")
+
 static const at_device devices[] = {
-    {"h100-sxm", 989e12, 80e9, 0.40, "NVIDIA H100 SXM data sheet: 989 TFLOP/s BF16 dense, 80 GB"},
-    {"a100-80g", 312e12, 80e9, 0.45, "NVIDIA A100 data sheet: 312 TFLOP/s BF16 dense, 80 GB"},
-    {"v100-16g", 15.7e12, 16e9, 0.60, "NVIDIA V100 SXM2 data sheet: 15.7 TFLOP/s FP32, 16 GB"},
-    {"epyc-core", 0.1e12, 4e9, 0.80, "one Zen 4 core, measured SGEMM rate of about 100 GFLOP/s"},
-    {"pi4", 24e9, 4e9, 0.50, "Raspberry Pi 4: 4 Cortex-A72 at 1.5 GHz, 4 FP32 operations a cycle and core"},
+#define X(name, flops, memory, efficiency, source) {name, flops, memory, efficiency, source},
+    DEVICES(X)
+#undef X
 };
+const char *const at_device_names[] = {"none",
+#define X(name, flops, memory, efficiency, source) name,
+                                       DEVICES(X)
+#undef X
+                                           NULL};
 
 const at_device *at_device_at(int i) {
   return i < (int)(sizeof devices / sizeof devices[0]) ? &devices[i] : NULL;
@@ -38,6 +48,12 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* Of n values, which are put in order; 0 of none. */
+static double median(double *v, int64_t n) {
+  qsort(v, (size_t)n, sizeof *v, by_value);
+  return n > 0 ? 0.5 * (v[(n - 1) / 2] + v[n / 2]) : 0;
+}
+
 double at_clock_deadline_s(const at_virtual_clock *c, double factor) {
   int n = c->rounds < RECENT ? (int)c->rounds : RECENT;
   if (n == 0 || factor <= 0) {
@@ -45,27 +61,31 @@ double at_clock_deadline_s(const at_virtual_clock *c, double factor) {
   }
   double sorted[RECENT];
   memcpy(sorted, c->recent, (size_t)n * sizeof *sorted);
-  qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-  return factor * 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]);
+  return factor * median(sorted, n);
 }
 
-at_clock_round at_clock_play(at_virtual_clock *c, const double *client_s, int64_t n, double deadline_s, bool *on_time,
-                             at_topology t, const at_link *link, const at_codec_cost *codec, double bytes,
-                             double server_bytes_per_s) {
+at_clock_round at_clock_wait(const double *client_s, int64_t n, double deadline_s, bool *on_time, double *sorted) {
   at_clock_round r = {0};
   bool waited = false;
+  double slowest = 0;
   for (int64_t i = 0; i < n; i++) {
     on_time[i] = isfinite(client_s[i]) && (deadline_s <= 0 || client_s[i] <= deadline_s);
-    r.on_time += on_time[i];
-    r.local_s = on_time[i] ? fmax(r.local_s, client_s[i]) : r.local_s;
+    if (on_time[i]) {
+      sorted[r.on_time++] = client_s[i];
+      slowest = fmax(slowest, client_s[i]);
+    }
     waited = waited || !on_time[i];
   }
-  if (waited && deadline_s > 0) {
-    r.local_s = deadline_s; /* who is missing is known only then */
-  }
-  r.exchange_s = r.on_time > 0 ? at_net_round_s(t, link, codec, r.on_time, bytes, server_bytes_per_s) : 0;
-  r.total_s = r.local_s + r.exchange_s;
-  c->now_s += r.total_s;
-  c->recent[c->rounds++ % RECENT] = r.local_s;
+  r.local_s = waited && deadline_s > 0 ? deadline_s : slowest; /* who is missing is known only then */
+  r.typical_s = median(sorted, r.on_time);
   return r;
+}
+
+double at_clock_advance(at_virtual_clock *c, const at_clock_round *r, double exchange_s) {
+  c->now_s += r->local_s + exchange_s;
+  if (r->on_time > 0) {
+    c->recent[(int64_t)c->rounds % RECENT] = r->typical_s;
+    c->rounds++;
+  }
+  return r->local_s + exchange_s;
 }

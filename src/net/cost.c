@@ -77,6 +77,14 @@ double at_net_collective_s(at_net_algorithm a, const at_link *link, const at_cod
   }
 }
 
+double at_net_pipelined_s(at_net_algorithm a, const at_link *link, const at_codec_cost *codec, int ranks, double n,
+                          double add_s_per_byte, double pieces) {
+  const at_codec_cost silent = {codec->ratio, 0, 0};
+  const double wire = at_net_collective_s(a, link, &silent, ranks, n, 0);
+  const double coding = at_net_collective_s(a, link, codec, ranks, n, add_s_per_byte) - wire;
+  return fmax(wire, coding) + fmin(wire, coding) * fmin(1.0, 2 / pieces);
+}
+
 double at_net_ring_attempts(int64_t clients, double p) {
   return pow(1 - p, -(double)clients);
 }

@@ -58,6 +58,11 @@ extern const char *const at_net_algorithm_names[]; /* NULL-terminated */
 double at_net_collective_s(at_net_algorithm a, const at_link *link, const at_codec_cost *codec, int ranks, double n,
                            double add_s_per_byte);
 
+/* The same where the vector travels in `pieces`: a rank codes one while others are on their way, so that the slower of wire and
+ * cores sets the pace, and the other one shows only at the first and the last piece. */
+double at_net_pipelined_s(at_net_algorithm a, const at_link *link, const at_codec_cost *codec, int ranks, double n,
+                          double add_s_per_byte, double pieces);
+
 /* Expected number of attempts of a ring of `clients` in which each fails with probability p and one failure aborts it. */
 double at_net_ring_attempts(int64_t clients, double p);
 /* The most steps that a method exchanging every tau steps may take, per step of data parallelism, and still tie in wall

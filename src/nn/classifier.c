@@ -81,6 +81,16 @@ at_err at_classifier_task_grad(at_classifier_task *t, const float *theta, float 
   return AT_OK;
 }
 
+at_err at_classifier_task_sgd(at_classifier_task *t, float *theta, float *state, const at_batch *b, double lr,
+                              at_score *score, at_poll poll, void *context) {
+  float value[AT_TASK_OUTS];
+  at_task_call c = {
+      .theta = theta, .lr = lr, .state = state, .in = {b->x, b->label}, .poll = poll, .poll_context = context};
+  AT_TRY(at_task_run(t->task, AT_PASS_SGD, b->n, &c, value, NULL));
+  *score = (at_score){value[LOSS], value[HITS]};
+  return AT_OK;
+}
+
 at_err at_classifier_task_eval(at_classifier_task *t, const float *theta, const float *state, const at_batch *b,
                                at_score *score) {
   float value[AT_TASK_OUTS];

@@ -40,6 +40,9 @@ typedef struct at_score {
  * be changed by the caller.  Fails only when the batch size is new and there is no memory. */
 at_err at_classifier_task_grad(at_classifier_task *t, const float *theta, float *state, const at_batch *b,
                                at_score *score, float **grad, at_poll poll, void *context);
+/* One step of plain SGD in theta, without forming the gradient (AT_PASS_SGD, src/nn/task.h); otherwise as above. */
+at_err at_classifier_task_sgd(at_classifier_task *t, float *theta, float *state, const at_batch *b, double lr,
+                              at_score *score, at_poll poll, void *context);
 /* Loss without smoothing, by running statistics; `state` is not changed. */
 at_err at_classifier_task_eval(at_classifier_task *t, const float *theta, const float *state, const at_batch *b,
                                at_score *score);

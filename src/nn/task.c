@@ -3,10 +3,12 @@
 #include "src/nn/task.h"
 
 #include "src/base/alloc.h"
+#include "src/graph/ops.h"
 
 typedef struct memo {
   at_pass pass;
   int64_t batch;
+  int rate; /* AT_PASS_SGD: the input that is -lr */
   at_program *program;
 } memo;
 
@@ -52,12 +54,21 @@ static int plain_outputs(const at_scope *s, const at_val *value, int n_value, at
   return n;
 }
 
-static at_err compile(const at_task *t, const at_scope *s, at_pass pass, const at_val *value, int n_value,
-                      at_program **p) {
+/* The step of parameter i along its gradient, or the gradient itself. */
+static at_output trained(at_graph *g, at_pass pass, int i, at_val grad, at_val rate) {
+  const at_tensor *t = &at_graph_params(g)->tensor[i];
+  if (pass == AT_PASS_TRAIN) {
+    return (at_output){.value = grad, .slot = AT_SLOT_GRAD, .offset = t->offset, .count = t->count};
+  }
+  return (at_output){
+      .value = at_add_scaled(g, at_graph_param_value(g, i), grad, rate), .slot = AT_SLOT_PARAM, .offset = t->offset};
+}
+
+static at_err compile(const at_task *t, const at_scope *s, at_pass pass, const at_val *value, int n_value, memo *m) {
   const at_layout *l = at_graph_params(s->g);
-  int n_grad = pass == AT_PASS_TRAIN ? l->n : 0;
+  int n_grad = pass != AT_PASS_EVAL ? l->n : 0;
   at_output *o = NULL;
-  at_val *wrt = NULL;
+  at_val *wrt = NULL, rate = AT_NONE;
   at_err err;
   AT_TRY_TO(err, done, at_alloc(&o, (size_t)(n_grad + s->n_update + n_value), sizeof *o, "program outputs"));
   AT_TRY_TO(err, done, at_alloc(&wrt, 2 * (size_t)n_grad, sizeof *wrt, "gradient list"));
@@ -68,26 +79,32 @@ static at_err compile(const at_task *t, const at_scope *s, at_pass pass, const a
   if (n_grad > 0) {
     AT_TRY_TO(err, done, at_graph_vjp(s->g, value, NULL, 1, wrt, n_grad, grad));
   }
-  for (int i = 0; i < n_grad; i++) {
-    o[i] =
-        (at_output){.value = grad[i], .slot = AT_SLOT_GRAD, .offset = l->tensor[i].offset, .count = l->tensor[i].count};
+  if (pass == AT_PASS_SGD) {
+    m->rate = at_graph_input_count(s->g);
+    rate = at_graph_input(s->g, "-lr", AT_F32, AT_SCALAR);
   }
-  int n = n_grad + plain_outputs(s, value, n_value, o + n_grad);
-  AT_TRY_TO(err, done, at_program_compile(p, s->g, t->k, o, n));
+  int n = 0;
+  for (int i = 0; i < n_grad; i++) { /* after all that reads parameters, so that they can be overwritten */
+    if (pass == AT_PASS_TRAIN || grad[i] != AT_NONE) {
+      o[n++] = trained(s->g, pass, i, grad[i], rate);
+    }
+  }
+  n += plain_outputs(s, value, n_value, o + n);
+  AT_TRY_TO(err, done, at_program_compile(&m->program, s->g, t->k, o, n));
 done:
   at_free(o);
   at_free(wrt);
   return err;
 }
 
-static at_err make_program(const at_task *t, at_pass pass, int64_t batch, at_program **p) {
+static at_err make_program(const at_task *t, memo *m) {
   at_graph *g = NULL;
   at_scope s = {0};
   at_val value[AT_TASK_OUTS];
   int n = 0;
-  at_err err = build(&t->def, pass, batch, false, &g, &s, value, &n);
+  at_err err = build(&t->def, m->pass == AT_PASS_SGD ? AT_PASS_TRAIN : m->pass, m->batch, false, &g, &s, value, &n);
   if (err == AT_OK) {
-    err = compile(t, &s, pass, value, n, p);
+    err = compile(t, &s, m->pass, value, n, m);
   }
   at_scope_fini(&s);
   at_graph_destroy(g);
@@ -175,22 +192,22 @@ at_err at_task_program(at_task *t, at_pass pass, int64_t batch, const at_program
     }
   }
   AT_TRY(at_realloc(&t->memo, (size_t)t->n_memo + 1, sizeof *t->memo, "programs of a task"));
-  at_program *p = NULL;
-  AT_TRY(make_program(t, pass, batch, &p));
-  size_t bytes = at_program_arena_bytes(p);
+  memo m = {.pass = pass, .batch = batch};
+  AT_TRY(make_program(t, &m));
+  size_t bytes = at_program_arena_bytes(m.program);
   if (bytes > t->arena_bytes) {
     void *arena;
     at_err err = at_alloc(&arena, t->def.is_measured ? 0 : bytes, 1, "activation arena");
     if (err != AT_OK) {
-      at_program_destroy(p);
+      at_program_destroy(m.program);
       return err;
     }
     at_free(t->arena);
     t->arena = arena;
     t->arena_bytes = bytes;
   }
-  t->memo[t->n_memo++] = (memo){pass, batch, p};
-  *out = p;
+  t->memo[t->n_memo++] = m;
+  *out = m.program;
   return AT_OK;
 }
 
@@ -202,7 +219,19 @@ size_t at_task_bytes(const at_task *t) {
   return bytes;
 }
 
-static at_bind bind(const at_task *t, const at_task_call *c, float value[AT_TASK_OUTS]) {
+/* The input that is -lr, or -1 if the program takes no step. */
+static int rate_of(const at_task *t, const at_program *p) {
+  for (int i = 0; i < t->n_memo; i++) {
+    if (t->memo[i].program == p) {
+      return t->memo[i].pass == AT_PASS_SGD ? t->memo[i].rate : -1;
+    }
+  }
+  return -1;
+}
+
+/* *rate has to live as long as the run. */
+static at_bind bind(const at_task *t, const at_program *p, const at_task_call *c, float value[AT_TASK_OUTS],
+                    float *rate) {
   at_bind b = {.param = c->theta, .state = c->state, .grad = t->grad, .arena = t->arena};
   for (int i = 0; i < AT_BIND_IN; i++) {
     b.in[i] = c->in[i];
@@ -210,11 +239,17 @@ static at_bind bind(const at_task *t, const at_task_call *c, float value[AT_TASK
   for (int i = 0; i < AT_TASK_OUTS; i++) {
     b.out[i] = value + i;
   }
+  const int at = rate_of(t, p);
+  if (at >= 0) {
+    *rate = (float)-c->lr;
+    b.in[at] = rate;
+  }
   return b;
 }
 
 void at_task_exec(at_task *t, const at_program *p, const at_task_call *c, float value[AT_TASK_OUTS], float **grad) {
-  at_bind b = bind(t, c, value);
+  float rate;
+  at_bind b = bind(t, p, c, value, &rate);
   at_program_run(p, &b, c->poll, c->poll_context);
   if (grad != NULL) {
     *grad = t->grad;
@@ -223,7 +258,8 @@ void at_task_exec(at_task *t, const at_program *p, const at_task_call *c, float 
 
 void at_task_profile(at_task *t, const at_program *p, const at_task_call *c, float value[AT_TASK_OUTS],
                      double (*now_s)(void), at_profile *rows) {
-  at_bind b = bind(t, c, value);
+  float rate;
+  at_bind b = bind(t, p, c, value, &rate);
   at_program_profile(p, &b, now_s, rows);
 }
 

@@ -10,13 +10,17 @@
 
 #include "src/nn/layers.h"
 
-typedef enum at_pass { AT_PASS_TRAIN, AT_PASS_EVAL } at_pass;
+/* AT_PASS_SGD takes a step of plain stochastic gradient descent, theta - lr gradient, where the gradient is not wanted itself: each
+ * parameter is updated in place as soon as nothing reads it any more, products of matrices are added up on it without being formed
+ * first.  It is as AT_PASS_TRAIN and at_optim_step's SGD, up to rounding in products of more than AT_PRODUCT_DEPTH examples; but
+ * nothing is clipped, and a gradient that is not finite is not refused: a loss or a theta that is not finite says so. */
+typedef enum at_pass { AT_PASS_TRAIN, AT_PASS_EVAL, AT_PASS_SGD } at_pass;
 enum { AT_TASK_OUTS = 4 };
 
 /* What a task computes; everything is borrowed for the task's life. */
 typedef struct at_task_def {
   /* Declares the inputs of `batch` examples on s->g and builds the model; out[0] .. are scalars.  Returns how many.  In
-   * AT_PASS_TRAIN the derivative of out[0] is taken.  The tensors must be the same for every pass and batch. */
+   * AT_PASS_TRAIN (which stands for AT_PASS_SGD too) the derivative of out[0] is taken.  The tensors must be the same for every pass and batch. */
   int (*build)(at_scope *s, const void *context, at_pass pass, int64_t batch, at_val out[AT_TASK_OUTS]);
   const void *context;
   const char *const *train; /* as at_scope's */
@@ -43,8 +47,10 @@ size_t at_task_bytes(const at_task *t); /* memory it holds: arena, gradient, con
 
 /* One run; all borrowed. */
 typedef struct at_task_call {
-  const float *theta;
-  float *state; /* read; changed by AT_PASS_TRAIN where there are running statistics.  NULL if the task has no state */
+  const float *theta; /* changed by AT_PASS_SGD: then it must not be constant */
+  double lr;          /* of AT_PASS_SGD */
+  float *
+      state; /* read; changed by AT_PASS_TRAIN and AT_PASS_SGD where there are running statistics.  NULL if the task has no state */
   const void *in[AT_BIND_IN];
   at_poll poll; /* may be NULL */
   void *poll_context;

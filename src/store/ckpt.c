@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "src/base/alloc.h"
 #include "src/base/fault.h"
@@ -69,8 +68,8 @@ static at_err sum_replicated(writer *w) {
       continue;
     }
     at_ckpt_part own = at_ckpt_slice(&it->desc, at_comm_rank(w->world), at_comm_size(w->world));
-    size_t bytes = (size_t)(own.n * at_h5_type_bytes(it->desc.type));
-    uint32_t crc = (uint32_t)crc32_z(0, (const unsigned char *)data_of(it, own.first), bytes);
+    int64_t bytes = own.n * at_h5_type_bytes(it->desc.type);
+    uint32_t crc = at_h5_crc(0, data_of(it, own.first), bytes);
     AT_TRY(at_ckpt_combine(w->world, &it->desc, crc, &w->crcs[i]));
   }
   return AT_OK;
@@ -80,7 +79,7 @@ static at_err sum_replicated(writer *w) {
 
 static at_err make_item(at_h5 *f, const at_ckpt_item *it, uint32_t crc) {
   hid_t dataset = -1;
-  at_err err = at_h5_make(f->id, &it->desc, true, &dataset);
+  at_err err = at_h5_make(f->id, &it->desc, AT_H5_EARLY, &dataset);
   if (err == AT_OK && it->kind == AT_CKPT_REPLICATED) {
     err = at_h5_put_attr(dataset, AT_H5_ATTR_CRC, AT_H5_U32, &crc);
   }
@@ -90,7 +89,7 @@ static at_err make_item(at_h5 *f, const at_ckpt_item *it, uint32_t crc) {
     at_h5_desc d = at_ckpt_row_crcs(&it->desc, path);
     err = at_h5_put_attr_text(dataset, AT_H5_ATTR_ROW_CRC, path);
     if (err == AT_OK) {
-      err = at_h5_make(f->id, &d, true, &crcs);
+      err = at_h5_make(f->id, &d, AT_H5_EARLY, &crcs);
     }
     err = at_h5_drop(err, crcs);
   }
@@ -231,32 +230,6 @@ static at_err write_shared(const writer *w) {
 
 /* ---- afterwards ---- */
 
-static at_err remove_round(const char *folder, int64_t round) {
-  char *path = NULL;
-  AT_TRY(at_ckpt_path(&path, folder, round));
-  at_err err = AT_OK;
-  if (unlink(path) != 0 && errno != ENOENT) {
-    err = AT_FAIL(AT_ERR_FILE, "%s: cannot be removed: %s", path, strerror(errno));
-  }
-  at_free(path);
-  return err;
-}
-
-static at_err retain(const char *folder, int64_t newest, int keep) {
-  int64_t n = 0;
-  int64_t *rounds = NULL;
-  AT_TRY(at_ckpt_list(folder, &n, &rounds));
-  at_err err = AT_OK;
-  int kept = 0;
-  for (int64_t i = n - 1; i >= 0 && err == AT_OK; i--) {
-    bool wanted = rounds[i] <= newest && (keep == 0 || kept < keep);
-    kept += wanted;
-    err = wanted ? AT_OK : remove_round(folder, rounds[i]);
-  }
-  at_free(rounds);
-  return err;
-}
-
 static at_err write_all(writer *w) {
   bool is_root = at_comm_rank(w->world) == 0;
   AT_TRY(sum_replicated(w));
@@ -276,7 +249,10 @@ at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int
                      const at_ckpt_item *items, int keep) {
   writer w = {.world = world, .prov = prov, .round = round, .n = n_items, .items = items};
   at_comm_phase before = at_comm_set_phase(world, AT_COMM_CHECKPOINT);
-  at_err err = check_items(n_items, items);
+  at_err err = at_run_settle(run, world); /* what was begun before is in place first */
+  if (err == AT_OK) {
+    err = check_items(n_items, items);
+  }
   if (err == AT_OK) {
     err = at_alloc(&w.crcs, (size_t)n_items, sizeof *w.crcs, "checkpoint checksums");
   }
@@ -291,11 +267,26 @@ at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int
     at_h5_discard(w.skeleton);
   } else {
     at_h5_free(w.skeleton);
-    err = at_comm_agree(world, at_comm_rank(world) == 0 ? retain(at_run_folder(run), round, keep) : AT_OK);
+    err = at_comm_agree(world, at_comm_rank(world) == 0 ? at_ckpt_retain(at_run_folder(run), round, keep) : AT_OK);
   }
   at_comm_set_phase(world, before);
   at_free(w.crcs);
   at_free(w.path);
+  return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
+}
+
+at_err at_ckpt_begin(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
+                     const at_ckpt_item *items, int keep) {
+  if (at_ckpt_kept_bytes(n_items, items) == 0) {
+    return at_ckpt_write(run, world, prov, round, n_items, items, keep);
+  }
+  at_comm_phase before = at_comm_set_phase(world, AT_COMM_CHECKPOINT);
+  at_err err = check_items(n_items, items);
+  if (err == AT_OK && at_comm_rank(world) == 0) {
+    err = at_ckpt_image_put(run, prov, round, n_items, items, keep);
+  }
+  err = at_comm_agree(world, err);
+  at_comm_set_phase(world, before);
   return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
 }
 
@@ -337,6 +328,9 @@ static at_err length_when_closed(const char *path, int64_t *bytes) {
 
 at_err at_ckpt_measure(const char *folder, const at_provenance *prov, int n_items, const at_ckpt_item *items,
                        int64_t *bytes) {
+  if (at_ckpt_kept_bytes(n_items, items) > 0) {
+    return at_ckpt_image_measure(prov, n_items, items, bytes);
+  }
   writer w = {.prov = prov, .n = n_items};
   at_ckpt_item *cut = NULL;
   int64_t lost = 0;

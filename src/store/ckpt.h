@@ -5,7 +5,12 @@
  * of ranks.  Writing: rank 0 creates the file under a temporary name with every dataset allocated, reserves the space,
  * and the outcome is agreed on; only then do all ranks open it with MPI-IO and write contiguous parts, independently
  * of each other; fsync; rename; fsync of the folder.  So a full disk is an error with the bytes needed, never a hang,
- * and a crash at any point leaves the previous checkpoint as the newest. */
+ * and a crash at any point leaves the previous checkpoint as the newest.
+ *
+ * Where all items are replicated and small (16 MiB), at_ckpt_begin takes a shorter way to the same file: rank 0 has all
+ * the data, keeps the file's structure in memory, and a thread brings the image to disk (see publisher.h) while the next
+ * round is under way.  What it promises is the same, only later: a crash at any point leaves the newest complete
+ * checkpoint, whose metrics are on disk before it is. */
 #ifndef AT_STORE_CKPT_H
 #define AT_STORE_CKPT_H
 
@@ -26,12 +31,14 @@ typedef enum at_ckpt_kind {
 
 /* ids: the client of each row on this rank, ascending, in 0..dims[0]-1.  Writing: each client on one rank.  Reading:
  * any, also the same client on several ranks.
+ * rows: where each row of this rank is, for rows that do not lie one after the other; NULL: they do, in data.
  * layout: the tensors of a replicated vector, or NULL; their names, shapes and offsets are stored beside it as the
  * group <path>_layout, and compared when read.  All pointers are borrowed. */
 typedef struct at_ckpt_item {
   at_h5_desc desc; /* path such as "/outer/m"; for ROWS, dims[0] counts all clients */
   at_ckpt_kind kind;
   void *data;              /* whole array, or [n_local] rows in the order of ids */
+  void *const *rows;       /* ROWS: [n_local], instead of data */
   int64_t n_local;         /* ROWS */
   const int64_t *ids;      /* ROWS: [n_local] */
   const at_layout *layout; /* REPLICATED */
@@ -44,7 +51,16 @@ typedef struct at_ckpt_item {
 at_err at_ckpt_write(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
                      const at_ckpt_item *items, int keep);
 
-/* *bytes: how long the file would be that at_ckpt_write makes of the items, whose data are not touched.  Writes a file of
+/* The same, but the file may follow in the background: items may change when this returns, and the earlier checkpoints
+ * are removed once this one is in place.  A failure that comes later is told by the next of at_run_status,
+ * at_run_settle and the functions here; at_run_settle before the end, or before anybody looks.  The layouts and prov live
+ * as long as the run.  Collective. */
+at_err at_ckpt_begin(at_run *run, at_comm *world, const at_provenance *prov, int64_t round, int n_items,
+                     const at_ckpt_item *items, int keep);
+/* Memory that at_ckpt_begin keeps on rank 0 for such items; 0 where it does as at_ckpt_write. */
+int64_t at_ckpt_kept_bytes(int n_items, const at_ckpt_item *items);
+
+/* *bytes: how long the file would be that at_ckpt_begin makes of the items, whose data are not touched.  Writes a file of
  * the same structure, but of short datasets, into `folder`, and removes it.  Not collective. */
 at_err at_ckpt_measure(const char *folder, const at_provenance *prov, int n_items, const at_ckpt_item *items,
                        int64_t *bytes);

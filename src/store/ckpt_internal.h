@@ -36,6 +36,18 @@ at_err at_ckpt_write_rows(at_comm *world, const at_ckpt_item *item, hid_t rows, 
 /* Fill the rows of an item from the open file.  As above. */
 at_err at_ckpt_read_rows(at_comm *world, at_h5 *f, const at_ckpt_item *item);
 
+/* Remove the checkpoints of rounds after `newest`, and all but the last `keep` (0: keep all). */
+at_err at_ckpt_retain(const char *folder, int64_t newest, int keep);
+
+/* The file in memory from which rank 0 takes the images of a run's small checkpoints; the run owns it. */
+typedef struct at_ckpt_image at_ckpt_image;
+at_ckpt_image **at_run_kept_image(at_run *run);
+void at_ckpt_image_destroy(at_ckpt_image *c); /* once its image is on disk; accepts NULL */
+/* at_ckpt_begin's part of rank 0. */
+at_err at_ckpt_image_put(at_run *run, const at_provenance *prov, int64_t round, int n, const at_ckpt_item *items,
+                         int keep);
+at_err at_ckpt_image_measure(const at_provenance *prov, int n, const at_ckpt_item *items, int64_t *bytes);
+
 /* The layout beside a vector. */
 at_err at_ckpt_write_layout(at_h5 *f, const at_ckpt_item *item);
 at_err at_ckpt_check_layout(at_h5 *f, const at_ckpt_item *item);

@@ -2,7 +2,6 @@
 /* Reading a checkpoint: the newest good one, each rank its part, checked, then shared. */
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "src/base/alloc.h"
 #include "src/store/ckpt_internal.h"
@@ -61,7 +60,7 @@ static at_err read_replicated(at_comm *world, at_h5 *f, const at_ckpt_item *it) 
   char *own_data = (char *)it->data + own.first * width;
   uint32_t want = 0, whole = 0;
   AT_TRY(at_comm_agree(world, read_slice(f, it, own, own_data, &want)));
-  uint32_t crc = (uint32_t)crc32_z(0, (unsigned char *)own_data, (size_t)(own.n * width));
+  uint32_t crc = at_h5_crc(0, own_data, own.n * width);
   AT_TRY(at_ckpt_combine(world, &it->desc, crc, &whole));
   at_err err = AT_OK;
   if (whole != want) {
@@ -140,7 +139,11 @@ at_err at_ckpt_load(at_run *run, at_comm *world, at_log *log, int64_t round, int
                     int64_t *loaded) {
   at_comm_phase before = at_comm_set_phase(world, AT_COMM_CHECKPOINT);
   *loaded = -1;
-  at_err err = AT_OK;
+  at_err err = at_run_settle(run, world);
+  if (err != AT_OK) {
+    at_comm_set_phase(world, before);
+    return at_err_trace(err, __FILE__, __LINE__);
+  }
   if (round < 0) {
     err = load_newest(run, world, log, n_items, items, loaded);
   } else {

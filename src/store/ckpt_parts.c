@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who writes which part of a checkpoint, names of checkpoints, and the layout of flat vectors. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "src/base/alloc.h"
@@ -125,6 +127,34 @@ at_err at_ckpt_list(const char *folder, int64_t *n, int64_t **rounds) {
     *rounds = NULL;
     *n = 0;
   }
+  return err;
+}
+
+/* ---- retention ---- */
+
+static at_err remove_round(const char *folder, int64_t round) {
+  char *path = NULL;
+  AT_TRY(at_ckpt_path(&path, folder, round));
+  at_err err = AT_OK;
+  if (unlink(path) != 0 && errno != ENOENT) {
+    err = AT_FAIL(AT_ERR_FILE, "%s: cannot be removed: %s", path, strerror(errno));
+  }
+  at_free(path);
+  return err;
+}
+
+at_err at_ckpt_retain(const char *folder, int64_t newest, int keep) {
+  int64_t n = 0;
+  int64_t *rounds = NULL;
+  AT_TRY(at_ckpt_list(folder, &n, &rounds));
+  at_err err = AT_OK;
+  int kept = 0;
+  for (int64_t i = n - 1; i >= 0 && err == AT_OK; i--) {
+    bool wanted = rounds[i] <= newest && (keep == 0 || kept < keep);
+    kept += wanted;
+    err = wanted ? AT_OK : remove_round(folder, rounds[i]);
+  }
+  at_free(rounds);
   return err;
 }
 

@@ -11,7 +11,7 @@ static uint32_t crc_of(const void *row, int64_t bytes) {
 }
 
 static char *row_at(const at_ckpt_item *item, int64_t i) {
-  return (char *)item->data + i * at_ckpt_row_bytes(&item->desc);
+  return item->rows != NULL ? item->rows[i] : (char *)item->data + i * at_ckpt_row_bytes(&item->desc);
 }
 
 /* ---- long rows: each rank its own ---- */
@@ -110,18 +110,23 @@ typedef struct label {
 typedef struct mover {
   int64_t *send, *recv, *bytes_out, *bytes_in; /* [ranks]: rows, then bytes, to and from each */
   label *labels, *arrived;                     /* [n_local], [block] */
+  char *outgoing;                              /* own rows of a batch, where they do not lie together; else NULL */
   char *incoming, *block;                      /* [block] rows: as they arrive, in order of id */
   uint32_t *crcs;                              /* [block] */
   bool *seen;                                  /* [block] */
 } mover;
 
-static at_err mover_alloc(mover *m, const at_ckpt_item *item, int64_t block, int size) {
+/* block: rows of a batch that a rank handles; step: rows of a batch. */
+static at_err mover_alloc(mover *m, const at_ckpt_item *item, int64_t block, int64_t step, int size) {
   size_t ranks = (size_t)size, rows = (size_t)block, row = (size_t)at_ckpt_row_bytes(&item->desc);
   AT_TRY(at_alloc(&m->send, 4 * ranks, sizeof *m->send, "checkpoint counts"));
   m->recv = m->send + ranks;
   m->bytes_out = m->recv + ranks;
   m->bytes_in = m->bytes_out + ranks;
   AT_TRY(at_alloc(&m->labels, (size_t)item->n_local, sizeof *m->labels, "checkpoint rows"));
+  if (item->rows != NULL) {
+    AT_TRY(at_alloc(&m->outgoing, (size_t)(item->n_local < step ? item->n_local : step), row, "checkpoint rows"));
+  }
   AT_TRY(at_alloc(&m->arrived, rows, sizeof *m->arrived, "checkpoint rows"));
   AT_TRY(at_alloc(&m->incoming, rows, row, "checkpoint rows"));
   AT_TRY(at_alloc(&m->block, rows, row, "checkpoint rows"));
@@ -133,6 +138,7 @@ static void mover_free(mover *m) {
   at_free(m->send);
   at_free(m->labels);
   at_free(m->arrived);
+  at_free(m->outgoing);
   at_free(m->incoming);
   at_free(m->block);
   at_free(m->crcs);
@@ -171,6 +177,18 @@ static at_err announce(at_comm *world, mover *m, const at_ckpt_item *item, const
   return at_comm_agree(world, err);
 }
 
+/* Own rows of a batch, one after the other. */
+static const char *pack(const mover *m, const at_ckpt_item *item, const batch *b, int64_t from) {
+  int64_t bytes = at_ckpt_row_bytes(&item->desc), to = at_ckpt_lower(item->ids, item->n_local, b->first + b->n);
+  if (m->outgoing == NULL) {
+    return row_at(item, from);
+  }
+  for (int64_t i = from; i < to; i++) {
+    memcpy(m->outgoing + (i - from) * bytes, row_at(item, i), (size_t)bytes);
+  }
+  return m->outgoing;
+}
+
 /* Bring what arrived into the order of the file. */
 static at_err place(mover *m, const at_ckpt_item *item, at_ckpt_part own) {
   int64_t row = at_ckpt_row_bytes(&item->desc);
@@ -197,7 +215,7 @@ static at_err write_batch(at_comm *world, const at_ckpt_item *item, mover *m, co
   AT_TRY(announce(world, m, item, b));
   int64_t from = at_ckpt_lower(item->ids, item->n_local, b->first);
   AT_TRY(exchange(world, m, m->labels + from, m->arrived, sizeof *m->labels));
-  AT_TRY(exchange(world, m, row_at(item, from), m->incoming, bytes));
+  AT_TRY(exchange(world, m, pack(m, item, b, from), m->incoming, bytes));
   at_ckpt_part own = block_of(b, at_comm_rank(world));
   AT_TRY(at_comm_agree(world, place(m, item, own)));
   if (*disk == AT_OK) {
@@ -214,7 +232,7 @@ static at_err write_short(at_comm *world, const at_ckpt_item *item, hid_t rows, 
   int size = at_comm_size(world);
   int64_t step = batch_rows(d, size);
   mover m = {0};
-  at_err err = at_comm_agree(world, mover_alloc(&m, item, (step + size - 1) / size, size));
+  at_err err = at_comm_agree(world, mover_alloc(&m, item, (step + size - 1) / size, step, size));
   at_err disk = AT_OK;
   for (int64_t i = 0; err == AT_OK && i < item->n_local; i++) {
     m.labels[i] = (label){item->ids[i], crc_of(row_at(item, i), at_ckpt_row_bytes(d))};

@@ -123,29 +123,33 @@ static at_err probe(const at_h5 *f, int64_t payload_bytes) {
   return at_fs_reserve(f->temporary, with_overhead(payload_bytes));
 }
 
-static at_err create_file(at_h5 *f) {
-  hid_t fapl = -1;
-  AT_TRY(at_h5_access(&fapl));
+static at_err create_file(at_h5 *f, hid_t fapl) {
   hid_t fcpl = H5Pcreate(H5P_FILE_CREATE);
   at_err err = AT_OK;
   if (fcpl < 0 || H5Pset_obj_track_times(fcpl, false) < 0) {
     err = AT_H5_FAIL("making a property list");
   } else {
-    f->id = H5Fcreate(f->temporary, H5F_ACC_TRUNC, fcpl, fapl);
+    f->id = H5Fcreate(f->temporary != NULL ? f->temporary : f->path, H5F_ACC_TRUNC, fcpl, fapl);
     err = f->id < 0 ? AT_H5_FAIL("%s: cannot be created", f->path) : AT_OK;
   }
   return at_h5_drop(at_h5_drop(err, fapl), fcpl);
 }
 
-static at_err start(at_h5 *f, const char *kind, int64_t payload_bytes) {
-  AT_TRY(at_fs_path(&f->temporary, "%s.tmp-%ld", f->path, (long)getpid()));
-  AT_TRY(probe(f, payload_bytes));
-  AT_TRY(create_file(f));
-  /* Creating cut the file to nothing, and the reservation with it. */
-  AT_TRY(at_fs_reserve(f->temporary, with_overhead(payload_bytes)));
+static at_err put_kind(at_h5 *f, const char *kind) {
   int64_t schema = AT_SCHEMA_VERSION;
   AT_TRY(at_h5_put_attr_text(f->id, AT_H5_ATTR_KIND, kind));
   return at_h5_put_attr(f->id, AT_H5_ATTR_SCHEMA, AT_H5_I64, &schema);
+}
+
+static at_err start(at_h5 *f, const char *kind, int64_t payload_bytes) {
+  AT_TRY(at_fs_path(&f->temporary, "%s.tmp-%ld", f->path, (long)getpid()));
+  AT_TRY(probe(f, payload_bytes));
+  hid_t fapl = -1;
+  AT_TRY(at_h5_access(&fapl));
+  AT_TRY(create_file(f, fapl));
+  /* Creating cut the file to nothing, and the reservation with it. */
+  AT_TRY(at_fs_reserve(f->temporary, with_overhead(payload_bytes)));
+  return put_kind(f, kind);
 }
 
 at_err at_h5_create(at_h5 **out, const char *path, const char *kind, int64_t payload_bytes) {
@@ -153,6 +157,29 @@ at_err at_h5_create(at_h5 **out, const char *path, const char *kind, int64_t pay
   at_h5 *f = NULL;
   AT_TRY(new_file(&f, path));
   at_err err = start(f, kind, payload_bytes);
+  if (err != AT_OK) {
+    at_h5_discard(f);
+    return at_err_trace(err, __FILE__, __LINE__);
+  }
+  *out = f;
+  return AT_OK;
+}
+
+static at_err start_in_memory(at_h5 *f, const char *kind) {
+  hid_t fapl = -1;
+  AT_TRY(at_h5_access(&fapl));
+  if (H5Pset_fapl_core(fapl, 1 << 18, false) < 0) {
+    return at_h5_drop(AT_H5_FAIL("preparing a file in memory"), fapl);
+  }
+  AT_TRY(create_file(f, fapl));
+  return put_kind(f, kind);
+}
+
+at_err at_h5_create_in_memory(at_h5 **out, const char *path, const char *kind) {
+  *out = NULL;
+  at_h5 *f = NULL;
+  AT_TRY(new_file(&f, path));
+  at_err err = start_in_memory(f, kind);
   if (err != AT_OK) {
     at_h5_discard(f);
     return at_err_trace(err, __FILE__, __LINE__);

@@ -32,12 +32,15 @@ bool at_h5_exists(at_h5 *f, const char *path) {
 
 /* ---- making ---- */
 
-static at_err make_space(const at_h5_desc *d, hid_t *space) {
-  hsize_t dims[AT_H5_MAXDIMS];
+static at_err make_space(const at_h5_desc *d, at_h5_storage how, hid_t *space) {
+  hsize_t dims[AT_H5_MAXDIMS] = {0};
   for (int i = 0; i < d->ndims; i++) {
     dims[i] = (hsize_t)d->dims[i];
   }
-  *space = d->ndims == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(d->ndims, dims, NULL);
+  hsize_t most[AT_H5_MAXDIMS];
+  memcpy(most, dims, sizeof most);
+  most[0] = how == AT_H5_GROWING ? H5S_UNLIMITED : dims[0];
+  *space = d->ndims == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(d->ndims, dims, most);
   return *space < 0 ? AT_H5_FAIL("the shape of %s", d->path) : AT_OK;
 }
 
@@ -74,22 +77,33 @@ at_err at_h5_make_groups(hid_t file, const char *path, bool itself) {
   return AT_OK;
 }
 
-/* Contiguous, never filled, without times; allocated at once if `early`. */
-static at_err make_creation(bool early, hid_t *dcpl) {
-  *dcpl = H5Pcreate(H5P_DATASET_CREATE);
-  H5D_alloc_time_t when = early ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE;
-  if (*dcpl < 0 || H5Pset_alloc_time(*dcpl, when) < 0 || H5Pset_fill_time(*dcpl, H5D_FILL_TIME_NEVER) < 0 ||
-      H5Pset_obj_track_times(*dcpl, false) < 0) {
-    return AT_H5_FAIL("making a property list");
-  }
-  return AT_OK;
+/* Chunks of some rows, zeros where there are none yet. */
+static herr_t set_chunks(hid_t dcpl, hid_t space) {
+  enum { ROWS = 64 };
+  hsize_t dims[AT_H5_MAXDIMS];
+  int nd = H5Sget_simple_extent_dims(space, dims, NULL);
+  dims[0] = ROWS;
+  return nd < 1 ? -1 : H5Pset_chunk(dcpl, nd, dims);
 }
 
-at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, bool early, hid_t *out) {
+/* Without times; in one piece and never filled, unless it grows. */
+static at_err make_creation(at_h5_storage how, hid_t space, hid_t *dcpl) {
+  *dcpl = H5Pcreate(H5P_DATASET_CREATE);
+  herr_t code = *dcpl < 0 ? -1 : H5Pset_obj_track_times(*dcpl, false);
+  if (code >= 0 && how == AT_H5_GROWING) {
+    code = set_chunks(*dcpl, space);
+  } else if (code >= 0) {
+    code = H5Pset_alloc_time(*dcpl, how == AT_H5_EARLY ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE);
+    code = code >= 0 ? H5Pset_fill_time(*dcpl, H5D_FILL_TIME_NEVER) : code;
+  }
+  return code < 0 ? AT_H5_FAIL("making a property list") : AT_OK;
+}
+
+at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, at_h5_storage how, hid_t *out) {
   hid_t dcpl = -1;
   *out = -1;
   AT_TRY(at_h5_make_groups(file, path, false));
-  at_err err = make_creation(early, &dcpl);
+  at_err err = make_creation(how, space, &dcpl);
   if (err == AT_OK) {
     *out = H5Dcreate2(file, path, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
     err = *out < 0 ? AT_H5_FAIL("making the dataset %s", path) : AT_OK;
@@ -118,12 +132,12 @@ static at_err check_desc(const at_h5_desc *d) {
   return AT_OK;
 }
 
-at_err at_h5_make(hid_t file, const at_h5_desc *d, bool early, hid_t *out) {
+at_err at_h5_make(hid_t file, const at_h5_desc *d, at_h5_storage how, hid_t *out) {
   hid_t space = -1;
   *out = -1;
   AT_TRY(check_desc(d));
-  AT_TRY(make_space(d, &space));
-  at_err err = at_h5_create_dataset(file, d->path, at_h5_type_memory(d->type), space, early, out);
+  AT_TRY(make_space(d, how, &space));
+  at_err err = at_h5_create_dataset(file, d->path, at_h5_type_memory(d->type), space, how, out);
   err = at_h5_drop(err, space);
   if (err == AT_OK) {
     err = put_texts(*out, d);
@@ -137,7 +151,7 @@ at_err at_h5_make(hid_t file, const at_h5_desc *d, bool early, hid_t *out) {
 
 at_err at_h5_write(at_h5 *f, const at_h5_desc *d, const void *data) {
   hid_t dataset = -1;
-  at_err err = at_h5_make(f->id, d, false, &dataset);
+  at_err err = at_h5_make(f->id, d, AT_H5_LATE, &dataset);
   uint32_t crc = 0;
   if (err == AT_OK) {
     crc = (uint32_t)crc32_z(0, data, (size_t)at_h5_bytes(d));

@@ -14,6 +14,13 @@ struct at_h5 {
   bool failed;     /* a write failed: only good for discarding */
 };
 
+/* Where and when the elements of a dataset get their place in the file. */
+typedef enum at_h5_storage {
+  AT_H5_LATE,   /* in one piece, when they are written */
+  AT_H5_EARLY,  /* in one piece, at once, and never filled (collective files) */
+  AT_H5_GROWING /* in chunks of rows: at_h5_append */
+} at_h5_storage;
+
 /* Names of our attributes. */
 #define AT_H5_ATTR_UNITS       "units"
 #define AT_H5_ATTR_DESCRIPTION "description"
@@ -41,6 +48,25 @@ at_err at_h5_finish(at_h5 *f);
 at_err at_h5_publish(at_h5 *f);
 void at_h5_free(at_h5 *f);
 
+/* ---- files in memory (h5_image.c), kept open so that the next image costs only what has changed ---- */
+
+/* As at_h5_create, but nothing goes to disk; at_h5_discard ends it. */
+at_err at_h5_create_in_memory(at_h5 **out, const char *path, const char *kind);
+/* The bytes that the file would have, into *image, which at_realloc makes longer if *room is less; at_free. */
+at_err at_h5_get_image(at_h5 *f, void **image, int64_t *room, int64_t *bytes);
+/* A dataset that stays open, with its checksum. */
+typedef struct at_h5_kept {
+  hid_t dataset, crc_attr;
+  uint32_t crc;
+} at_h5_kept;
+at_err at_h5_keep(at_h5 *f, const at_h5_desc *d, at_h5_storage how, at_h5_kept *out);
+/* The whole contents anew. */
+at_err at_h5_rewrite(at_h5 *f, const at_h5_desc *d, at_h5_kept *k, const void *data);
+/* GROWING: rows[d->dims[0] - first] behind the `first` rows that are there. */
+at_err at_h5_append(at_h5 *f, const at_h5_desc *d, at_h5_kept *k, int64_t first, const void *rows);
+/* CRC-32 as zlib's, faster. */
+uint32_t at_h5_crc(uint32_t crc, const void *data, int64_t bytes);
+
 at_err at_h5_text_type(size_t length, hid_t *type); /* close with at_h5_drop */
 hid_t at_h5_type_memory(at_h5_type t);
 /* What a stored type is called here. */
@@ -53,10 +79,9 @@ const char *at_h5_shape_text(const at_h5_desc *d, char buf[64]);
 at_err at_h5_make_groups(hid_t file, const char *path, bool itself);
 /* A new, empty dataset of any type, with the groups on the way.  Like all our objects it keeps no times, so that equal
  * contents are equal files. */
-at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, bool early, hid_t *out);
-/* A new dataset with its texts; no data, no checksum yet.  early: allocated at once, never filled (collective
- * files). */
-at_err at_h5_make(hid_t file, const at_h5_desc *d, bool early, hid_t *out);
+at_err at_h5_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, at_h5_storage how, hid_t *out);
+/* A new dataset with its texts; no data, no checksum yet.  GROWING: d->dims[0] may be 0. */
+at_err at_h5_make(hid_t file, const at_h5_desc *d, at_h5_storage how, hid_t *out);
 at_err at_h5_put_attr_text(hid_t object, const char *name, const char *value);
 at_err at_h5_put_attr(hid_t object, const char *name, at_h5_type type, const void *value);
 /* *found = false where there is no such attribute. */

@@ -112,7 +112,7 @@ static at_err write_cells(at_h5 *f, const char *path, int64_t n, size_t length, 
   uint32_t crc = (uint32_t)crc32_z(0, (const unsigned char *)cells, (size_t)n * length);
   at_err err = space < 0 ? AT_H5_FAIL("%s: the shape of %s", f->path, path) : at_h5_text_type(length, &type);
   if (err == AT_OK) {
-    err = at_h5_create_dataset(f->id, path, type, space, false, dataset);
+    err = at_h5_create_dataset(f->id, path, type, space, AT_H5_LATE, dataset);
   }
   if (err == AT_OK && H5Dwrite(*dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) < 0) {
     err = AT_H5_FAIL("%s: writing %s", f->path, path);

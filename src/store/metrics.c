@@ -8,7 +8,6 @@
 
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
-#include "src/base/fault.h"
 #include "src/store/fs.h"
 #include "src/store/h5_internal.h"
 
@@ -21,24 +20,41 @@ typedef struct column {
   bool is_volatile;
   double *row;    /* [width]: of the row in the making */
   double *values; /* [room][width] */
+  at_h5_kept kept;
 } column;
+
+/* Names along an axis. */
+typedef struct axis_names {
+  char *path; /* "/axis/silo_name" */
+  int n;
+  char **names; /* [n] */
+} axis_names;
 
 struct at_metrics {
   char *path;
   const at_provenance *prov;
   int n;
   column *columns;
+  int n_named;
+  axis_names *named;
   int64_t rows, room;
-  int64_t *rounds; /* [room] */
+  int64_t *rounds;         /* [room] */
+  at_publisher *publisher; /* borrowed */
+  at_h5 *file;             /* in memory, from the first flush on */
+  at_h5_kept kept_rounds;
+  int64_t rows_in_file;
+  void *image; /* of the file, as it goes to disk */
+  int64_t image_room, ticket;
   double last_flush_s;
-  bool is_flushed; /* the file exists and last_flush_s is set */
+  bool is_flushed; /* last_flush_s is set */
 };
 
-at_err at_metrics_create(at_metrics **out, const char *path, const at_provenance *prov) {
+at_err at_metrics_create(at_metrics **out, const char *path, const at_provenance *prov, at_publisher *publisher) {
   at_metrics *m = NULL;
   *out = NULL;
   AT_TRY(at_alloc(&m, 1, sizeof *m, "metrics"));
   m->prov = prov;
+  m->publisher = publisher;
   at_err err = at_strdup(&m->path, path);
   if (err != AT_OK) {
     at_metrics_destroy(m);
@@ -57,13 +73,28 @@ static void column_free(column *c) {
   at_free(c->values);
 }
 
+static void names_free(axis_names *a) {
+  for (int i = 0; a->names != NULL && i < a->n; i++) {
+    at_free(a->names[i]);
+  }
+  at_free(a->names);
+  at_free(a->path);
+}
+
 void at_metrics_destroy(at_metrics *m) {
   if (m == NULL) {
     return;
   }
+  (void)at_publisher_wait(m->publisher, m->ticket); /* it is about m->image; who must know has asked before */
   for (int i = 0; i < m->n; i++) {
     column_free(&m->columns[i]);
   }
+  for (int i = 0; i < m->n_named; i++) {
+    names_free(&m->named[i]);
+  }
+  at_free(m->named);
+  at_h5_discard(m->file);
+  at_free(m->image);
   at_free(m->columns);
   at_free(m->rounds);
   at_free(m->path);
@@ -126,6 +157,29 @@ at_err at_metrics_add(at_metrics *m, const char *name, const char *units, const 
   }
   m->columns[m->n] = c;
   *handle = m->n++;
+  return AT_OK;
+}
+
+static at_err names_fill(axis_names *a, const char *axis, const char *const *names) {
+  AT_TRY(at_fs_path(&a->path, "/axis/%s_name", axis));
+  AT_TRY(at_alloc(&a->names, (size_t)a->n, sizeof *a->names, "names of an axis"));
+  for (int i = 0; i < a->n; i++) {
+    AT_TRY(at_strdup(&a->names[i], names[i]));
+  }
+  return AT_OK;
+}
+
+at_err at_metrics_name_axis(at_metrics *m, const char *axis, int n, const char *const *names) {
+  axis_names a = {.n = n};
+  at_err err = names_fill(&a, axis, names);
+  if (err == AT_OK) {
+    err = at_realloc(&m->named, (size_t)m->n_named + 1, sizeof *m->named, "names of an axis");
+  }
+  if (err != AT_OK) {
+    names_free(&a);
+    return err;
+  }
+  m->named[m->n_named++] = a;
   return AT_OK;
 }
 
@@ -218,14 +272,16 @@ static at_err write_axis(at_h5 *f, const column *c) {
   return at_h5_set_scale(f, c->path, 1, c->axis);
 }
 
-static at_err write_columns(const at_metrics *m, at_h5 *f) {
+/* The file in memory, with columns and no rows. */
+static at_err make_columns(at_metrics *m) {
+  at_h5 *f = m->file;
   AT_TRY(at_provenance_write(m->prov, f));
-  at_h5_desc round = round_desc(m->rows);
-  AT_TRY(at_h5_write(f, &round, m->rounds));
+  at_h5_desc round = round_desc(0);
+  AT_TRY(at_h5_keep(f, &round, AT_H5_GROWING, &m->kept_rounds));
   for (int i = 0; i < m->n; i++) {
-    const column *c = &m->columns[i];
-    at_h5_desc d = column_desc(c, m->rows);
-    AT_TRY(at_h5_write(f, &d, c->values));
+    column *c = &m->columns[i];
+    at_h5_desc d = column_desc(c, 0);
+    AT_TRY(at_h5_keep(f, &d, AT_H5_GROWING, &c->kept));
     AT_TRY(at_h5_set_scale(f, c->path, 0, "/round"));
     if (c->axis != NULL) {
       AT_TRY(write_axis(f, c));
@@ -234,27 +290,44 @@ static at_err write_columns(const at_metrics *m, at_h5 *f) {
   return AT_OK;
 }
 
-static at_err write_file(const at_metrics *m) {
-  int64_t bytes = m->rows * 8 + 65536;
+static at_err write_names(const at_metrics *m) {
+  for (int i = 0; i < m->n_named; i++) {
+    const axis_names *a = &m->named[i];
+    AT_TRY(at_h5_write_text(m->file, a->path, a->n, (const char *const *)a->names, "1", "name"));
+  }
+  return AT_OK;
+}
+
+/* The rows that the file does not have yet. */
+static at_err append_rows(at_metrics *m) {
+  at_h5_desc round = round_desc(m->rows);
+  int64_t first = m->rows_in_file;
+  AT_TRY(at_h5_append(m->file, &round, &m->kept_rounds, first, m->rounds + first));
   for (int i = 0; i < m->n; i++) {
-    bytes += m->rows * m->columns[i].width * 8 + 4096;
+    column *c = &m->columns[i];
+    at_h5_desc d = column_desc(c, m->rows);
+    AT_TRY(at_h5_append(m->file, &d, &c->kept, first, c->values + first * c->width));
   }
-  at_h5 *f = NULL;
-  AT_TRY(at_h5_create(&f, m->path, "metrics", bytes));
-  at_err err = write_columns(m, f);
-  if (err == AT_OK) {
-    err = at_h5_finish(f);
+  m->rows_in_file = m->rows;
+  return AT_OK;
+}
+
+/* The image that went before must be on disk: its memory is used again. */
+static at_err write_file(at_metrics *m) {
+  AT_TRY(at_publisher_wait(m->publisher, m->ticket));
+  if (m->file == NULL) {
+    AT_TRY(at_h5_create_in_memory(&m->file, m->path, "metrics"));
+    AT_TRY(at_h5_wrote(m->file, make_columns(m)));
+    AT_TRY(at_h5_wrote(m->file, write_names(m)));
   }
-  if (err == AT_OK) {
-    at_fault_point(AT_FAULT_METRICS_RENAME);
-    err = at_h5_publish(f);
-  }
-  if (err == AT_OK) {
-    at_h5_free(f);
-  } else {
-    at_h5_discard(f);
-  }
-  return err;
+  AT_TRY(at_h5_wrote(m->file, append_rows(m)));
+  int64_t bytes = 0;
+  AT_TRY(at_h5_get_image(m->file, &m->image, &m->image_room, &bytes));
+  at_image image = {.path = m->path,
+                    .data = m->image,
+                    .bytes = bytes,
+                    .faults = {AT_FAULT_NONE, AT_FAULT_NONE, AT_FAULT_METRICS_RENAME}};
+  return at_publisher_put(m->publisher, &image, &m->ticket);
 }
 
 at_err at_metrics_flush(at_metrics *m, bool force) {

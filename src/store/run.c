@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/alloc.h"
+#include "src/store/ckpt_internal.h"
 #include "src/store/fs.h"
 
 enum { PATH_BYTES = 4096 };
@@ -19,7 +20,9 @@ struct at_run {
   char *folder;
   int lock; /* rank 0: descriptor that holds the lock; -1 elsewhere */
   bool is_locked;
-  char path[PATH_BYTES]; /* of the last at_run_path */
+  at_publisher *publisher; /* rank 0 */
+  at_ckpt_image *kept;     /* rank 0: the last checkpoint that went by an image, or NULL */
+  char path[PATH_BYTES];   /* of the last at_run_path */
 };
 
 const char *at_run_folder(const at_run *r) {
@@ -29,6 +32,22 @@ const char *at_run_folder(const at_run *r) {
 const char *at_run_path(at_run *r, const char *name) {
   snprintf(r->path, sizeof r->path, "%s/%s", r->folder, name);
   return r->path;
+}
+
+at_publisher *at_run_publisher(const at_run *r) {
+  return r->publisher;
+}
+
+at_ckpt_image **at_run_kept_image(at_run *r) {
+  return &r->kept;
+}
+
+at_err at_run_settle(at_run *r, at_comm *world) {
+  return at_comm_agree(world, at_publisher_settle(r->publisher));
+}
+
+at_err at_run_status(const at_run *r) {
+  return at_publisher_status(r->publisher);
 }
 
 bool at_run_is_locked(const at_run *r) {
@@ -128,6 +147,7 @@ at_err at_run_open(at_run **out, at_comm *world, const char *folder, at_run_mode
   }
   if (err == AT_OK && at_comm_rank(world) == 0) {
     err = open_here(r, at_comm_host(world), mode);
+    err = err == AT_OK ? at_publisher_create(&r->publisher) : err;
   }
   err = at_comm_agree(world, err);
   if (err == AT_OK) {
@@ -145,6 +165,8 @@ void at_run_close(at_run *r) {
   if (r == NULL) {
     return;
   }
+  at_publisher_destroy(r->publisher);
+  at_ckpt_image_destroy(r->kept);
   if (r->lock >= 0) {
     close(r->lock);
   }

@@ -10,6 +10,7 @@
 
 #include "src/base/status.h"
 #include "src/comm/comm.h"
+#include "src/store/publisher.h"
 
 typedef struct at_run at_run;
 
@@ -21,12 +22,20 @@ typedef enum at_run_mode {
 /* AT_ERR_BUSY: another process writes here (names host and process).  AT_ERR_FILE: cannot be written.
  * Leftovers of killed writers (temporary files) are removed.  Collective: same code and message on all ranks. */
 at_err at_run_open(at_run **out, at_comm *world, const char *folder, at_run_mode mode);
-void at_run_close(at_run *r); /* releases the lock; accepts NULL */
+/* Waits for what is still on its way to disk (at_run_settle tells how that ends), releases the lock.  Accepts NULL. */
+void at_run_close(at_run *r);
 
 const char *at_run_folder(const at_run *r);
 const char *at_run_path(at_run *r, const char *name); /* "RUN/name"; valid until the next call */
 /* False where the file system has no locks: the caller warns.  The same on all ranks. */
 bool at_run_is_locked(const at_run *r);
+
+/* What brings this run's files to disk in the background: rank 0's, NULL on the others. */
+at_publisher *at_run_publisher(const at_run *r);
+/* Until all of them are on disk; before anybody reads them, and at the end.  Collective: same code and message. */
+at_err at_run_settle(at_run *r, at_comm *world);
+/* A failure in the background so far, without waiting.  Not collective: told on rank 0, which makes the ranks agree. */
+at_err at_run_status(const at_run *r);
 
 /* config.yaml, written whole (temporary name, fsync, rename).  Collective. */
 at_err at_run_write_config(at_run *r, at_comm *world, const char *yaml);

@@ -42,7 +42,7 @@ static int64_t encode(bench *b, at_codec *c) {
   const at_code_key key = {.seed = 1};
   int64_t bytes = 0;
   for (int64_t p = 0; p < b->cut->n_pieces; p++) {
-    const at_shape shape = at_cut_piece(b->cut, p);
+    const at_piece shape = at_cut_piece(b->cut, p);
     b->bytes[p] = at_frame_encode(c, &key, &shape, b->x + shape.first, b->frames + bytes);
     bytes += b->bytes[p];
   }
@@ -53,7 +53,7 @@ static at_err decode(bench *b, at_codec *c, bool add) {
   const at_code_key key = {.seed = 1};
   int64_t at = 0;
   for (int64_t p = 0; p < b->cut->n_pieces; p++) {
-    const at_shape shape = at_cut_piece(b->cut, p);
+    const at_piece shape = at_cut_piece(b->cut, p);
     float *y = b->y + shape.first;
     AT_TRY(add ? at_frame_add(c, &key, &shape, b->frames + at, b->bytes[p], 0.25f, y)
                : at_frame_decode(c, &key, &shape, b->frames + at, b->bytes[p], y));

@@ -71,3 +71,13 @@ refused() {
   [ "$status" -eq 0 ]
   [[ $output == *photon* ]]
 }
+
+@test "bench graph takes any model, and names them" {
+  run "$ATOLL" bench graph preset=logreg batch=3 precision=bf16
+  [ "$status" -eq 0 ]
+  [[ $output == *"batch = 3, parameters = 7850, precision = bf16"* && $output == *"matmul_add"* ]]
+  run "$ATOLL" bench graph --help
+  [ "$status" -eq 0 ]
+  [[ $output == *"preset"* ]]
+  refused 2 "choose one of logreg, mlp" bench graph preset=none
+}

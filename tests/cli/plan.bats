@@ -72,6 +72,30 @@ agrees() {
   agrees 3 method=local_only
 }
 
+@test "bytes of codecs: two-phase, parameter server, gradients" {
+  agrees 2 exchange.up.codec=int8
+  agrees 3 exchange.up.codec=int4 exchange.algorithm=star
+  agrees 3 method=ddp exchange.up.codec=int8
+}
+
+@test "bytes of codecs: low rank, masks, sparse" {
+  agrees 2 exchange.up.codec=powersgd
+  agrees 2 reduce=secure
+  agrees 2 exchange.up.codec=topk exchange.up.index=u32
+}
+
+@test "bytes of codecs: integers, hops, averaged moments" {
+  agrees 3 exchange.up.codec=int8 exchange.algorithm=integer
+  agrees 2 exchange.up.codec=int4 exchange.algorithm=ring
+  agrees 2 exchange.up.codec=int8 fed.moments=average
+}
+
+@test "virtual seconds: those of the run" {
+  agrees 1 exchange.up.codec=int8 net.bandwidth=10 net.latency=0.01 net.device=pi4
+  close 1 "$(exactly plan 'virtual time of a round')e6" "$("${ATOLL_PYTHON:-python3}" -c "import h5py
+print(h5py.File('run/metrics.h5')['virtual_seconds'][-1] * 1e6)")"
+}
+
 @test "memory: a model that is large against what libraries take for themselves" {
   local settings ranks
   settings=(model.width=256 model.layers=4 model.heads=4 model.context=128 local.steps=1 fed.clients=4 fed.rounds=1

@@ -67,7 +67,7 @@ copy() {
   $MPIRUN -q -n 2 "$ATOLL" photon tiny.yaml run=stopped fed.rounds=400 local.steps=100 checkpoint.every=1 checkpoint.keep=3 \
     >log 2>&1 3>&- &
   local job=$!
-  until [ -e stopped/checkpoints/000002.h5 ]; do
+  until [ "$(ls stopped/checkpoints 2>/dev/null | tail -n 1)" \> 000001.h5 ]; do
     sleep 0.05
     kill -0 $job
   done

@@ -48,7 +48,7 @@ static void a_broken_owner_rule_shows(mpi_test *t) {
 static int64_t expected_bytes(const at_reduce *r, int64_t p) {
   int64_t m = 0, log2 = 0, pieces = r->cut->n_pieces;
   for (int64_t j = 0; j < pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     m += at_frame_bytes(&r->cfg.up, &shape, 0);
   }
   while (INT64_C(2) << log2 <= p) {

@@ -11,7 +11,7 @@
   }
 UNARY_CASE(neg)
 UNARY_CASE(exp)
-UNARY_CASE(log)
+UNARY_CASE(ln)
 UNARY_CASE(sqrt)
 UNARY_CASE(tanh)
 UNARY_CASE(sigmoid)
@@ -61,6 +61,15 @@ static at_val build_matmul(at_graph *g) {
   at_val a = par(g, "a", AT_SHAPE(2, 3, 4)), b = par(g, "b", AT_SHAPE(2, 4, 5)), w = par(g, "w", AT_SHAPE(5, 3));
   at_val c = at_matmul(g, a, b, false, false); /* 2 3 5 */
   return scalar(g, at_matmul(g, c, w, false, false));
+}
+
+/* Products of matrices, in one operation, either way round, and what is no product. */
+static at_val build_add_scaled(at_graph *g) {
+  at_val c = par(g, "c", AT_SHAPE(3, 5)), s = par(g, "s", AT_SCALAR), a = par(g, "a", AT_SHAPE(3, 4));
+  at_val b = par(g, "b", AT_SHAPE(4, 5)), t = par(g, "t", AT_SHAPE(4, 3)), u = par(g, "u", AT_SHAPE(5, 4));
+  c = at_add_scaled(g, c, at_matmul(g, a, b, false, false), s);
+  c = at_add_scaled(g, c, at_matmul(g, t, u, true, true), s);
+  return scalar(g, at_add_scaled(g, c, at_tanh(g, c), s));
 }
 
 static at_val build_matmul_transposed(at_graph *g) {
@@ -119,7 +128,7 @@ static at_val build_cross_entropy(at_graph *g) {
 static const grad_case basic_cases[] = {
     {"neg", build_neg, FILL_NORMAL},
     {"exp", build_exp, FILL_NORMAL},
-    {"log", build_log, FILL_POSITIVE},
+    {"log", build_ln, FILL_POSITIVE},
     {"sqrt", build_sqrt, FILL_POSITIVE},
     {"tanh", build_tanh, FILL_NORMAL},
     {"sigmoid", build_sigmoid, FILL_NORMAL},
@@ -138,6 +147,7 @@ static const grad_case basic_cases[] = {
     {"logsumexp", build_logsumexp, FILL_NORMAL},
     {"matmul", build_matmul, FILL_NORMAL},
     {"matmul transposed", build_matmul_transposed, FILL_NORMAL},
+    {"add scaled", build_add_scaled, FILL_NORMAL},
     {"linear", build_linear, FILL_NORMAL},
     {"embed", build_embed, FILL_NORMAL},
     {"onehot", build_onehot, FILL_NORMAL},

@@ -157,8 +157,8 @@ static at_val build_adaptive(at_graph *g) {
 
 static at_val build_moments(at_graph *g) {
   at_val variance, x = par(g, "x", AT_SHAPE(2, 4, 3));
-  at_val mean = at_moments(g, x, &variance);
-  at_val alone, lone = at_moments(g, at_square(g, x), &alone);
+  at_val mean = at_mean_variance(g, x, &variance);
+  at_val alone, lone = at_mean_variance(g, at_square(g, x), &alone);
   return scalar(g, at_add(g, at_mul(g, mean, variance), at_add(g, lone, alone)));
 }
 

@@ -226,7 +226,8 @@ static inline void kt_check_shares(const kt_case *c, const at_kernels *level, co
   if (at_kernel_units(c->slot, c->dim) == 1) {
     return;
   }
-  const int is_product = c->slot == AT_K_matmul || c->slot == AT_K_matmul_bf16;
+  const int is_product = c->slot == AT_K_matmul || c->slot == AT_K_matmul_bf16 || c->slot == AT_K_matmul_add ||
+                         c->slot == AT_K_matmul_add_bf16;
   const double tolerance = is_product && level->isa > AT_ISA_REF && level->isa < AT_ISA_AVX512BF16 ? 1e-4 : 0.0;
   kt_shared = (struct kt_shared){c->slot, level->f32[c->slot]};
   kt_result shares = kt_run(c, kt_in_shares, 4, 0);

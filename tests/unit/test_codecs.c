@@ -40,7 +40,7 @@ static void each_case(void (*check)(const codec_case *, at_codec *, codec_data, 
 static void check_round_trip(const codec_case *k, at_codec *c, codec_data kind, int64_t n) {
   const at_codec_cfg *cfg = at_codec_config(c);
   const int64_t ends[2] = {n / 3, n};
-  const at_shape shape = {.first = 640, .n = n, .n_segments = n > 2 ? 2 : n > 0, .ends = n > 2 ? ends : ends + 1};
+  const at_piece shape = {.first = 640, .n = n, .n_segments = n > 2 ? 2 : n > 0, .ends = n > 2 ? ends : ends + 1};
   const int64_t room = at_frame_room(cfg, &shape);
   assert_true(room < ROOM);
   memset(out, 0xaa, sizeof out);
@@ -83,7 +83,7 @@ static void check_damage(const codec_case *k, at_codec *c, codec_data kind, int6
   if (kind != DATA_GAUSSIAN || n < 64) {
     return;
   }
-  const at_shape shape = at_shape_whole(n, &n);
+  const at_piece shape = at_piece_whole(n, &n);
   const int64_t bytes = at_frame_encode(c, &key, &shape, x, out);
   memset(y, 0, sizeof y);
   for (int64_t at = 0; at < bytes; at += at < AT_FRAME_HEADER ? 1 : 61) {
@@ -101,7 +101,7 @@ static void check_damage(const codec_case *k, at_codec *c, codec_data kind, int6
     assert_true(y[i] == 0.0f); /* no partial use */
   }
   const int64_t less = n - 1;
-  const at_shape smaller = at_shape_whole(less, &less);
+  const at_piece smaller = at_piece_whole(less, &less);
   at_code_key late = key;
   late.round++;
   assert_fails(AT_ERR_FORMAT, "elements", at_frame_decode(c, &key, &smaller, out, bytes, y));
@@ -383,7 +383,7 @@ static void test_sign_l2_fails_on_a_spike(void **state) {
 
 static void check_levels_agree(const codec_case *k, at_codec *c, codec_data kind, int64_t n) {
   (void)kind;
-  const at_shape shape = at_shape_whole(n, &n);
+  const at_piece shape = at_piece_whole(n, &n);
   const int64_t bytes = at_frame_encode(c, &key, &shape, x, out);
   assert_ok(at_frame_decode(c, &key, &shape, out, bytes, y));
   for (int isa = 0; isa < (int)at_isa_detect(); isa++) {
@@ -428,7 +428,7 @@ static void test_cut(void **state) {
   at_cut *c = NULL;
   assert_ok(at_cut_create(&c, 5, offsets, 128));
   assert_int_equal(c->n_pieces, 3);
-  const at_shape a = at_cut_piece(c, 0), b = at_cut_piece(c, 1), d = at_cut_piece(c, 2);
+  const at_piece a = at_cut_piece(c, 0), b = at_cut_piece(c, 1), d = at_cut_piece(c, 2);
   assert_true(a.n == 128 && a.n_segments == 2 && a.ends[0] == 10 && a.ends[1] == 128);
   assert_true(b.first == 128 && b.n == 128 && b.n_segments == 2 && b.ends[0] == 72 && b.ends[1] == 128);
   assert_true(d.first == 256 && d.n == 44 && d.n_segments == 1 && d.ends[0] == 44);

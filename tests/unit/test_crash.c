@@ -48,7 +48,7 @@ static at_err write_metrics(at_run *run, at_comm *world, int64_t round) {
   if (at_comm_rank(world) != 0) {
     return AT_OK;
   }
-  AT_TRY(at_metrics_create(&m, at_run_path(run, "metrics.h5"), NULL));
+  AT_TRY(at_metrics_create(&m, at_run_path(run, "metrics.h5"), NULL, NULL));
   at_err err = at_metrics_add(m, "loss", "1", "", 1, NULL, false, &loss);
   if (err == AT_OK) {
     err = at_metrics_load(m, round - 1);

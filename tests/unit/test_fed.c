@@ -48,6 +48,7 @@ static void every_rule_descends(void **state) {
   (void)state;
   for (int kind = 0; kind < AT_OUTER_COUNT; kind++) {
     at_outer o = {.kind = kind, .lr = 0.05, .momentum = 0.5, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-9};
+    o.lr = kind == AT_OUTER_fedadagrad ? 0.15 : o.lr; /* its steps become shorter with every one */
     float theta[2] = {1, -2}, m[2], v[2];
     at_outer_start(&o, 2, theta, m, v);
     for (int r = 1; r <= 40; r++) {
@@ -70,6 +71,11 @@ static void first_steps_by_hand(void **state) {
   at_outer_start(&o, 1, theta, m, v);
   at_outer_step(&o, 1, 1, delta, theta, m, v);
   assert_float_equal(theta[0], 0.9f, 1e-6); /* bias correction: the first step has length lr */
+  o.kind = AT_OUTER_fedadagrad;
+  theta[0] = 1;
+  at_outer_start(&o, 1, theta, m, v);
+  at_outer_step(&o, 1, 1, delta, theta, m, v);
+  assert_float_equal(theta[0], 0.99f, 1e-6); /* without it: lr (1 - b1) */
 }
 
 static void schedule_warms_up_and_falls(void **state) {

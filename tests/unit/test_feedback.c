@@ -49,7 +49,7 @@ static void step(rig *r, int64_t client, int64_t round, const float *in, float *
   at_feedback_advance(r->memory, row, round);
   const at_code_key key = {.seed = 1, .client = (uint64_t)client, .round = (uint64_t)round};
   for (int64_t p = 0; p < r->cut->n_pieces; p++) {
-    const at_shape shape = at_cut_piece(r->cut, p);
+    const at_piece shape = at_cut_piece(r->cut, p);
     int64_t bytes = 0;
     assert_ok(at_feedback_encode(r->memory, row, r->codec, &key, &shape, in + shape.first, 1.0f, got + shape.first, out,
                                  &bytes));
@@ -155,7 +155,7 @@ static double second_coordinate(bool feedback) {
   assert_ok(at_cut_create(&cut, 1, two, 64));
   assert_ok(at_codec_create(&codec, &cfg, &kernels, 2));
   assert_ok(at_feedback_create(&memory, &cfg, cut, 1.0));
-  const at_shape shape = at_cut_piece(cut, 0);
+  const at_piece shape = at_cut_piece(cut, 0);
   double w = 0;
   for (int64_t t = 0; t < 220; t++) {
     for (int64_t client = 0; client < 2; client++) {

@@ -31,7 +31,8 @@ static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pa
   return size + 2 * pad < kernel ? 0 : (size + 2 * pad - kernel) / stride + 1;
 }
 
-static void check_slot(at_kslot slot) {
+/* rounded: the slot that rounds its inputs. */
+static void check_slot(at_kslot slot, at_kslot rounded) {
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
     const shape *s = &shapes[i];
     const int64_t oh = out_size(s->h, s->kh, s->sh, s->ph), ow = out_size(s->w, s->kw, s->sw, s->pw);
@@ -45,22 +46,24 @@ static void check_slot(at_kslot slot) {
                          : slot == AT_K_conv2d_dx ? x
                                                   : w}};
     kt_check_levels(&c, 4e-6);
+    c.slot = rounded;
+    kt_check_levels(&c, 4e-6);
   }
 }
 
 static void test_conv2d(void **state) {
   (void)state;
-  check_slot(AT_K_conv2d);
+  check_slot(AT_K_conv2d, AT_K_conv2d_bf16);
 }
 
 static void test_conv2d_dx(void **state) {
   (void)state;
-  check_slot(AT_K_conv2d_dx);
+  check_slot(AT_K_conv2d_dx, AT_K_conv2d_dx_bf16);
 }
 
 static void test_conv2d_dw(void **state) {
   (void)state;
-  check_slot(AT_K_conv2d_dw);
+  check_slot(AT_K_conv2d_dw, AT_K_conv2d_dw_bf16);
 }
 
 int main(void) {

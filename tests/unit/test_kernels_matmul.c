@@ -154,6 +154,58 @@ static void test_bits_stand_alone(void **state) {
   }
 }
 
+/* C + s A B, apart and in place. */
+static void test_add(void **state) {
+  (void)state;
+  static const at_kslot adds[] = {AT_K_matmul_add, AT_K_matmul_add_bf16};
+  static const double scale[1] = {-0.375};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    for (int kind = 0; kind < 16; kind++) {
+      const struct shape *q = &shapes[i];
+      const kt_case c = {.slot = adds[kind >> 3],
+                         .dim = {1, q->m, q->n, q->k, kind & 1, kind >> 1 & 1},
+                         .in = {{KT_NORMAL, q->m * q->n, 0, NULL},
+                                {KT_NORMAL, q->m * q->k, 0, NULL},
+                                {KT_NORMAL, q->k * q->n, 0, NULL},
+                                {KT_GIVEN, 1, 0, scale}},
+                         .out = {q->m * q->n},
+                         .in_place = kind >> 2 & 1 && q->m * q->n > 0};
+      check(&c);
+    }
+  }
+}
+
+/* Our own: the product as it would be by itself, scaled, added, each rounded. */
+static void test_add_bits(void **state) {
+  (void)state;
+  enum { M = 45, N = 75, K = 20 };
+  if (at_isa_detect() < AT_ISA_AVX512) {
+    skip();
+  }
+  at_kernels level;
+  at_kernels_init(&level, at_isa_detect());
+  double c[M * N], a[M * K], b[K * N];
+  const double scale[1] = {-0x1.99999ap-4};
+  for (int i = 0; i < M * N; i++) {
+    c[i] = kt_value(&(kt_in){KT_NORMAL, M * N, 0, NULL}, 0, i);
+    a[i < M * K ? i : 0] = kt_value(&(kt_in){KT_NORMAL, M * K, 0, NULL}, 1, i < M * K ? i : 0);
+    b[i < K * N ? i : 0] = kt_value(&(kt_in){KT_NORMAL, K * N, 0, NULL}, 2, i < K * N ? i : 0);
+  }
+  const kt_in left = {KT_GIVEN, M * K, 0, a}, right = {KT_GIVEN, K * N, 0, b};
+  const kt_case product = {.slot = AT_K_matmul, .dim = {1, M, N, K}, .in = {left, right}, .out = {M * N}};
+  const kt_case add = {.slot = AT_K_matmul_add,
+                       .dim = {1, M, N, K},
+                       .in = {{KT_GIVEN, M * N, 0, c}, left, right, {KT_GIVEN, 1, 0, scale}},
+                       .out = {M * N}};
+  kt_result p = kt_run(&product, level.f32[product.slot], 4, 0), s = kt_run(&add, level.f32[add.slot], 4, 0);
+  for (int i = 0; i < M * N; i++) {
+    const float scaled = (float)scale[0] * (float)p.out[0][i];
+    assert_true((float)s.out[0][i] == (float)c[i] + scaled);
+  }
+  kt_result_free(&p);
+  kt_result_free(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(kt_test_all_levels_present),
@@ -163,6 +215,8 @@ int main(void) {
       cmocka_unit_test(test_nan_propagates),
       cmocka_unit_test(test_bf16_rounding),
       cmocka_unit_test(test_bits_stand_alone),
+      cmocka_unit_test(test_add),
+      cmocka_unit_test(test_add_bits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

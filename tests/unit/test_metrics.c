@@ -76,7 +76,7 @@ typedef struct columns {
 
 static at_metrics *new_metrics(const char *path, columns *c) {
   at_metrics *m = NULL;
-  assert_ok(at_metrics_create(&m, path, NULL));
+  assert_ok(at_metrics_create(&m, path, NULL, NULL));
   assert_ok(at_metrics_add(m, "loss", "nats/byte", "validation loss", 1, NULL, false, &c->loss));
   assert_ok(at_metrics_add(m, "silo/loss", "nats/byte", "training loss of a silo", 3, "silo", false, &c->silo));
   assert_ok(at_metrics_add(m, "time/round", "s", "wall time", 1, NULL, true, &c->seconds));
@@ -135,18 +135,84 @@ static void going_on_gives_the_same_file(void **state) {
   assert_printed("equal: 4, different: 0, not compared (times, checksums): 1");
 }
 
+static void an_axis_has_names(void **state) {
+  (void)state;
+  columns c;
+  at_metrics *m = new_metrics(at("m.h5"), &c);
+  assert_ok(at_metrics_name_axis(m, "silo", 3, (const char *[]){"de", "en", "日本"}));
+  for (int64_t r = 0; r < 3; r++) { /* they stay when the file grows */
+    add_row(m, &c, r, 1);
+    assert_ok(at_metrics_flush(m, true));
+  }
+  at_metrics_destroy(m);
+  at_h5 *f = NULL;
+  char **names = NULL;
+  int64_t n = 0, checked = 0;
+  assert_ok(at_h5_open_kind(&f, at("m.h5"), "metrics"));
+  assert_ok(at_h5_read_text(f, "/axis/silo_name", &n, &names));
+  assert_int_equal(n, 3);
+  assert_string_equal(names[2], "日本");
+  assert_ok(at_h5_verify(f, &checked));
+  assert_int_equal(checked, 6);
+  at_free(names);
+  at_h5_close(f);
+}
+
+static void rows_may_come_one_by_one(void **state) {
+  (void)state;
+  columns c;
+  at_publisher *p = NULL;
+  at_metrics *m = NULL;
+  write_rounds(at("n.h5"), 150, 1);
+  assert_ok(at_publisher_create(&p));
+  assert_ok(at_metrics_create(&m, at("m.h5"), NULL, p));
+  assert_ok(at_metrics_add(m, "loss", "nats/byte", "validation loss", 1, NULL, false, &c.loss));
+  assert_ok(at_metrics_add(m, "silo/loss", "nats/byte", "training loss of a silo", 3, "silo", false, &c.silo));
+  assert_ok(at_metrics_add(m, "time/round", "s", "wall time", 1, NULL, true, &c.seconds));
+  for (int64_t r = 0; r < 150; r++) { /* more than one chunk of rows */
+    add_row(m, &c, r, 1);
+    assert_ok(at_metrics_flush(m, true));
+  }
+  assert_ok(at_publisher_settle(p));
+  assert_ok(diff(at("m.h5"), at("n.h5")));
+  at_metrics_destroy(m);
+  at_publisher_destroy(p);
+}
+
+static void a_failure_in_the_background_is_told_once(void **state) {
+  (void)state;
+  at_publisher *p = NULL;
+  int64_t ticket[3];
+  char nowhere[256];
+  snprintf(nowhere, sizeof nowhere, "%s/none/m.h5", folder);
+  const at_image bad = {.path = nowhere, .data = "x", .bytes = 1, .faults = {-1, -1, -1}};
+  const at_image good = {.path = at("m.h5"), .data = "y", .bytes = 1, .faults = {-1, -1, -1}};
+  remove(at("m.h5"));
+  assert_ok(at_publisher_create(&p));
+  assert_ok(at_publisher_put(p, &good, &ticket[0]));
+  assert_ok(at_publisher_wait(p, ticket[0]));
+  assert_int_equal(access(at("m.h5"), F_OK), 0);
+  assert_ok(at_publisher_put(p, &bad, &ticket[1]));
+  assert_int_equal(at_publisher_wait(p, ticket[1]), AT_ERR_FILE);
+  assert_non_null(strstr(at_err_message(), "none/m.h5"));
+  assert_ok(at_publisher_status(p));
+  assert_ok(at_publisher_put(p, &good, &ticket[2])); /* and life goes on */
+  assert_ok(at_publisher_settle(p));
+  at_publisher_destroy(p);
+}
+
 static void columns_may_change(void **state) {
   (void)state;
   write_rounds(at("m.h5"), 5, 1);
   at_metrics *m = NULL;
   int loss = 0, fresh = 0, silo = 0;
-  assert_ok(at_metrics_create(&m, at("m.h5"), NULL));
+  assert_ok(at_metrics_create(&m, at("m.h5"), NULL, NULL));
   assert_ok(at_metrics_add(m, "loss", "1", "", 1, NULL, false, &loss));
   assert_ok(at_metrics_add(m, "fresh", "1", "", 2, NULL, false, &fresh));
   assert_ok(at_metrics_load(m, 100));
   assert_true(at_metrics_rows(m) == 5 && isnan(at_metrics_get(m, fresh, 4)[1]));
   at_metrics_destroy(m);
-  assert_ok(at_metrics_create(&m, at("m.h5"), NULL));
+  assert_ok(at_metrics_create(&m, at("m.h5"), NULL, NULL));
   assert_ok(at_metrics_add(m, "silo/loss", "1", "", 4, "silo", false, &silo));
   assert_fails(AT_ERR_STATE, "is f64[5,3] where f64[5,4]", at_metrics_load(m, 100));
   at_metrics_destroy(m);
@@ -320,6 +386,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(rows_come_back),
       CASE(going_on_gives_the_same_file),
+      CASE(an_axis_has_names),
+      CASE(rows_may_come_one_by_one),
+      CASE(a_failure_in_the_background_is_told_once),
       CASE(columns_may_change),
       CASE(mistakes_are_named),
       CASE(writes_seldom_unless_told),

@@ -39,6 +39,20 @@ static void extensions_add_up(void **state) {
   assert_float_equal(at_net_round_s(AT_TOPOLOGY_rar, &link, &plain, 1, 1000, 0), 0, 0);
 }
 
+/* Two ranks, 10 MB/s of link: a ring of 20 MB takes 2 s, coding at 40 MB/s
+ * a half, a half, a half and once of n. */
+static void pieces_hide_the_faster(void **state) {
+  (void)state;
+  const double n = 2e7, coding = n * (0.5 + 0.5 + 0.5 + 1) / 4e7;
+  at_link link = {.bytes_per_s = 1e7};
+  at_codec_cost codec = {1, 1 / 4e7, 1 / 4e7};
+  assert_float_equal(at_net_collective_s(AT_NET_ring, &link, &codec, 2, n, 0), 2 + coding, 1e-9);
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 1), 2 + coding, 1e-9);
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 100), 2 + coding / 50, 1e-9);
+  link.bytes_per_s = 1e9; /* now the cores are what is slow */
+  assert_float_equal(at_net_pipelined_s(AT_NET_ring, &link, &codec, 2, n, 0, 100), coding + 0.02 / 50, 1e-9);
+}
+
 /* 20 MB at 10 MB/s; what the plain algorithms move is known. */
 static void collectives_move_what_they_must(void **state) {
   (void)state;
@@ -63,21 +77,25 @@ static void collectives_move_what_they_must(void **state) {
 static void clock_waits_for_the_slowest_or_the_deadline(void **state) {
   (void)state;
   at_virtual_clock c = {0};
-  at_link link = {.bytes_per_s = 1000};
   bool on_time[3];
+  double sorted[3];
   assert_true(at_clock_deadline_s(&c, 2) == 0);
-  at_clock_round r = at_clock_play(&c, (double[]){1, 3, 2}, 3, 0, on_time, AT_TOPOLOGY_ps, &link, &plain, 1000, 0);
+  at_clock_round r = at_clock_wait((double[]){1, 3, 2}, 3, 0, on_time, sorted);
   assert_float_equal(r.local_s, 3, 0);
-  assert_float_equal(r.total_s, 3 + 3, 1e-12);
+  assert_float_equal(at_clock_advance(&c, &r, 3), 3 + 3, 1e-12);
   double deadline = at_clock_deadline_s(&c, 2);
-  assert_float_equal(deadline, 6, 1e-12);
-  r = at_clock_play(&c, (double[]){1, INFINITY, 9}, 3, deadline, on_time, AT_TOPOLOGY_ps, &link, &plain, 1000, 0);
+  assert_float_equal(deadline, 4, 1e-12);
+  r = at_clock_wait((double[]){1, INFINITY, 9}, 3, deadline, on_time, sorted);
   assert_true(on_time[0] && !on_time[1] && !on_time[2]);
   assert_int_equal(r.on_time, 1);
-  assert_float_equal(r.local_s, 6, 1e-12);
-  assert_float_equal(c.now_s, 6 + 6 + 1, 1e-12);
-  r = at_clock_play(&c, (double[]){INFINITY}, 1, deadline, on_time, AT_TOPOLOGY_ps, &link, &plain, 1000, 0);
-  assert_true(r.on_time == 0 && r.exchange_s == 0);
+  assert_float_equal(r.local_s, 4, 1e-12);
+  at_clock_advance(&c, &r, 1);
+  assert_float_equal(c.now_s, 6 + 4 + 1, 1e-12);
+  assert_float_equal(at_clock_deadline_s(&c, 1), 1.5, 1e-12); /* of 2 and 1: waiting in vain does not count */
+  r = at_clock_wait((double[]){INFINITY}, 1, deadline, on_time, sorted);
+  assert_true(r.on_time == 0 && r.local_s == deadline);
+  at_clock_advance(&c, &r, 0);
+  assert_float_equal(at_clock_deadline_s(&c, 1), 1.5, 1e-12);
 }
 
 static void devices_are_found_by_name(void **state) {
@@ -86,12 +104,16 @@ static void devices_are_found_by_name(void **state) {
   assert_non_null(d);
   assert_float_equal(at_device_s(d, d->flops_per_s * d->efficiency, 2), 2, 1e-12);
   assert_null(at_device_find("abacus"));
+  for (int i = 0; at_device_at(i) != NULL; i++) { /* after "none" */
+    assert_ptr_equal(at_device_find(at_device_names[i + 1]), at_device_at(i));
+  }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(topologies_match_the_published_case),
       cmocka_unit_test(extensions_add_up),
+      cmocka_unit_test(pieces_hide_the_faster),
       cmocka_unit_test(collectives_move_what_they_must),
       cmocka_unit_test(clock_waits_for_the_slowest_or_the_deadline),
       cmocka_unit_test(devices_are_found_by_name),

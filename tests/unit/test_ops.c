@@ -165,7 +165,7 @@ static void test_where_guards(void **state) {
   at_graph *g = new_graph();
   at_val x = par(g, "x", AT_SHAPE(3)), zero = at_graph_const(g, 0, AT_SCALAR), one = at_graph_const(g, 1, AT_SCALAR);
   at_val good = at_less(g, zero, x), safe = at_where(g, good, x, one);
-  at_val y = at_where(g, good, at_log(g, safe), at_recip(g, zero)), sum = at_sum_all(g, at_where(g, good, y, zero)), dx;
+  at_val y = at_where(g, good, at_ln(g, safe), at_recip(g, zero)), sum = at_sum_all(g, at_where(g, good, y, zero)), dx;
   assert_ok(at_graph_vjp(g, &sum, NULL, 1, &x, 1, &dx));
   double theta[3] = {2, -1, 0}, value[3], grad[3];
   run_values(g, (at_val[]){y, dx}, 2, theta, NULL, 0, (void *[]){value, grad});

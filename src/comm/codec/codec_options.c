@@ -27,7 +27,7 @@ at_err at_codec_options_check(const at_opts *set, const char *key, at_codec_cfg 
   const char *used = at_codec_options_used(cfg->kind);
   for (int i = 0; i < PARTICULAR; i++) {
     snprintf(name, sizeof name, "%s.%s", key, particular[i]);
-    if (at_opts_is_given(set, name) && !has_word(used, particular[i])) {
+    if (at_opts_is_changed(set, name) && !has_word(used, particular[i])) {
       return at_opts_reject(set, name, "%s takes %s%s%s, %s and %s", at_codec_names[cfg->kind], used,
                             used[0] != '\0' ? " " : "", general[0], general[1], general[GENERAL - 1]);
     }

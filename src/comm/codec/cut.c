@@ -70,14 +70,14 @@ void at_cut_destroy(at_cut *c) {
   at_free(c);
 }
 
-at_shape at_cut_piece(const at_cut *c, int64_t piece) {
+at_piece at_cut_piece(const at_cut *c, int64_t piece) {
   const int64_t *ends = c->ends + c->first_end[piece];
   const int64_t n_segments = c->first_end[piece + 1] - c->first_end[piece];
-  return (at_shape){.first = piece * c->chunk, .n = ends[n_segments - 1], .n_segments = n_segments, .ends = ends};
+  return (at_piece){.first = piece * c->chunk, .n = ends[n_segments - 1], .n_segments = n_segments, .ends = ends};
 }
 
-at_shape at_shape_whole(int64_t n, const int64_t *end) {
-  return (at_shape){.first = 0, .n = n, .n_segments = n > 0, .ends = end};
+at_piece at_piece_whole(int64_t n, const int64_t *end) {
+  return (at_piece){.first = 0, .n = n, .n_segments = n > 0, .ends = end};
 }
 
 uint64_t at_cut_hash(const at_cut *c) {

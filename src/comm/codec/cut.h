@@ -18,17 +18,17 @@ typedef struct at_cut {
 } at_cut;
 
 /* What one message covers: n elements from `first` on; segment s ends at ends[s], the last at n. */
-typedef struct at_shape {
+typedef struct at_piece {
   int64_t first, n, n_segments;
   const int64_t *ends; /* borrowed */
-} at_shape;
+} at_piece;
 
 /* Pieces of `chunk` elements (64 or more, a multiple of 64); tensor t is [offsets[t], offsets[t + 1]), offsets[0] = 0. */
 at_err at_cut_create(at_cut **out, int64_t n_tensors, const int64_t *offsets, int64_t chunk);
 void at_cut_destroy(at_cut *c); /* accepts NULL */
 
-at_shape at_cut_piece(const at_cut *c, int64_t piece);
-at_shape at_shape_whole(int64_t n, const int64_t *end); /* one segment; *end = n is borrowed */
+at_piece at_cut_piece(const at_cut *c, int64_t piece);
+at_piece at_piece_whole(int64_t n, const int64_t *end); /* one segment; *end = n is borrowed */
 
 /* Identifies the cut: residuals belong to one. */
 uint64_t at_cut_hash(const at_cut *c);

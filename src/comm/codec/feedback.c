@@ -186,13 +186,13 @@ float at_feedback_factor(const at_feedback *f, double norm, int64_t clients) {
 }
 
 /* Encode a, and decode as everybody will. */
-static at_err encode(at_codec *c, const at_code_key *key, const at_shape *shape, const float *a, float *y, uint8_t *out,
+static at_err encode(at_codec *c, const at_code_key *key, const at_piece *shape, const float *a, float *y, uint8_t *out,
                      int64_t *bytes) {
   *bytes = at_frame_encode(c, key, shape, a, out);
   return at_frame_decode(c, key, shape, out, *bytes, y);
 }
 
-static at_err encode_residual(at_codec *c, const at_code_key *key, const at_shape *shape, const float *x, float *e,
+static at_err encode_residual(at_codec *c, const at_code_key *key, const at_piece *shape, const float *x, float *e,
                               float *y, uint8_t *out, int64_t *bytes) {
   for (int64_t i = 0; i < shape->n; i++) {
     e[i] = x[i] + e[i];
@@ -204,7 +204,7 @@ static at_err encode_residual(at_codec *c, const at_code_key *key, const at_shap
   return AT_OK;
 }
 
-static at_err encode_momentum(at_codec *c, const at_code_key *key, const at_shape *shape, const float *x, float factor,
+static at_err encode_momentum(at_codec *c, const at_code_key *key, const at_piece *shape, const float *x, float factor,
                               float *const v[2], float *y, uint8_t *out, int64_t *bytes) {
   const float m = (float)at_codec_config(c)->momentum;
   float *sum = v[0] + shape->first, *momentum = v[1] + shape->first;
@@ -223,7 +223,7 @@ static at_err encode_momentum(at_codec *c, const at_code_key *key, const at_shap
 }
 
 at_err at_feedback_encode(const at_feedback *f, at_feedback_row *row, at_codec *c, const at_code_key *key,
-                          const at_shape *shape, const float *x, float factor, float *y, uint8_t *out, int64_t *bytes) {
+                          const at_piece *shape, const float *x, float factor, float *y, uint8_t *out, int64_t *bytes) {
   if (f->vectors == 2) {
     return encode_momentum(c, key, shape, x, factor, row->v, y, out, bytes);
   }

@@ -38,7 +38,7 @@ void at_feedback_advance(const at_feedback *f, at_feedback_row *row, int64_t rou
 /* Encode one piece with the row's memory: x[shape->n] is the client's piece, factor DGC's f (else 1), y[shape->n] scratch, left
  * holding what was decoded.  out[at_frame_room] receives a frame of *bytes. */
 at_err at_feedback_encode(const at_feedback *f, at_feedback_row *row, at_codec *c, const at_code_key *key,
-                          const at_shape *shape, const float *x, float factor, float *y, uint8_t *out, int64_t *bytes);
+                          const at_piece *shape, const float *x, float factor, float *y, uint8_t *out, int64_t *bytes);
 /* DGC's local clipping: min(1, clip / (sqrt(clients) * norm)); 1 for other codecs or where clip is 0. */
 float at_feedback_factor(const at_feedback *f, double norm, int64_t clients);
 

@@ -19,7 +19,7 @@ _Static_assert(sizeof(header) == AT_FRAME_HEADER, "a header is written as it lie
 
 /* ---- sizes ---- */
 
-static int64_t payload_most(const at_codec_cfg *cfg, const at_shape *shape) {
+static int64_t payload_most(const at_codec_cfg *cfg, const at_piece *shape) {
   int64_t bytes = 0;
   for (int64_t s = 0; s < shape->n_segments; s++) {
     bytes += at_codec_bytes(cfg, shape->ends[s] - (s > 0 ? shape->ends[s - 1] : 0), NULL);
@@ -27,12 +27,12 @@ static int64_t payload_most(const at_codec_cfg *cfg, const at_shape *shape) {
   return bytes;
 }
 
-int64_t at_frame_room(const at_codec_cfg *cfg, const at_shape *shape) {
+int64_t at_frame_room(const at_codec_cfg *cfg, const at_piece *shape) {
   const int64_t payload = payload_most(cfg, shape), raw = 4 * shape->n;
   return AT_FRAME_HEADER + (payload > raw ? payload : raw);
 }
 
-int64_t at_frame_bytes(const at_codec_cfg *cfg, const at_shape *shape, uint64_t round) {
+int64_t at_frame_bytes(const at_codec_cfg *cfg, const at_piece *shape, uint64_t round) {
   const int64_t payload = payload_most(cfg, shape), raw = 4 * shape->n;
   return AT_FRAME_HEADER + (payload < raw && round >= (uint64_t)cfg->start ? payload : raw);
 }
@@ -43,7 +43,7 @@ static uint32_t checksum(const at_codec *c, const header *h, const uint8_t *payl
   return c->k.crc32(c->k.crc32(0, AT_CRC, (const uint8_t *)h), (int64_t)h->payload, payload);
 }
 
-static header header_of(const at_codec *c, const at_code_key *key, const at_shape *shape) {
+static header header_of(const at_codec *c, const at_code_key *key, const at_piece *shape) {
   const int64_t block = c->row->preset_block > 0 ? c->cfg.block : 1;
   return (header){.magic = magic,
                   .version = AT_FRAME_VERSION,
@@ -59,7 +59,7 @@ static int64_t finish(const at_codec *c, header *h, uint8_t *out) {
   return AT_FRAME_HEADER + (int64_t)h->payload;
 }
 
-static int64_t encode_segments(at_codec *c, const at_code_key *key, const at_shape *shape, const float *x,
+static int64_t encode_segments(at_codec *c, const at_code_key *key, const at_piece *shape, const float *x,
                                uint8_t *out) {
   at_code_key k = *key;
   int64_t bytes = 0, from = 0;
@@ -85,7 +85,7 @@ static void squeeze(at_codec *c, header *h, uint8_t *payload) {
   }
 }
 
-int64_t at_frame_encode(at_codec *c, const at_code_key *key, const at_shape *shape, const float *x, uint8_t *out) {
+int64_t at_frame_encode(at_codec *c, const at_code_key *key, const at_piece *shape, const float *x, uint8_t *out) {
   header h = header_of(c, key, shape);
   uint8_t *payload = out + AT_FRAME_HEADER;
   const int64_t raw = 4 * shape->n;
@@ -104,7 +104,7 @@ int64_t at_frame_encode(at_codec *c, const at_code_key *key, const at_shape *sha
   return finish(c, &h, out);
 }
 
-int64_t at_frame_encode_nonfinite(at_codec *c, const at_code_key *key, const at_shape *shape, uint8_t *out) {
+int64_t at_frame_encode_nonfinite(at_codec *c, const at_code_key *key, const at_piece *shape, uint8_t *out) {
   header h = header_of(c, key, shape);
   h.flags = AT_FRAME_NONFINITE;
   return finish(c, &h, out);
@@ -131,7 +131,7 @@ at_err at_frame_length(const uint8_t *in, int64_t room, int64_t *bytes) {
 }
 
 /* All that can be known before a value is written. */
-static at_err check(const at_codec *c, const at_code_key *key, const at_shape *shape, const uint8_t *in, int64_t bytes,
+static at_err check(const at_codec *c, const at_code_key *key, const at_piece *shape, const uint8_t *in, int64_t bytes,
                     header *h) {
   int64_t length = 0;
   AT_TRY(at_frame_length(in, bytes, &length));
@@ -176,7 +176,7 @@ static at_err expand(at_codec *c, const header *h, const uint8_t **p, int64_t *b
   return AT_OK;
 }
 
-static at_err decode_segments(at_codec *c, const at_code_key *key, const at_shape *shape, const uint8_t *in,
+static at_err decode_segments(at_codec *c, const at_code_key *key, const at_piece *shape, const uint8_t *in,
                               int64_t room, const float *weight, float *y) {
   at_code_key k = *key;
   int64_t at = 0, from = 0;
@@ -198,7 +198,7 @@ static at_err decode_segments(at_codec *c, const at_code_key *key, const at_shap
 }
 
 /* Into y, or with a weight added to it. */
-static at_err take(at_codec *c, const at_code_key *key, const at_shape *shape, const uint8_t *in, int64_t bytes,
+static at_err take(at_codec *c, const at_code_key *key, const at_piece *shape, const uint8_t *in, int64_t bytes,
                    const float *weight, float *y) {
   header h;
   AT_TRY(check(c, key, shape, in, bytes, &h));
@@ -219,12 +219,12 @@ static at_err take(at_codec *c, const at_code_key *key, const at_shape *shape, c
   return AT_OK;
 }
 
-at_err at_frame_decode(at_codec *c, const at_code_key *key, const at_shape *shape, const uint8_t *in, int64_t bytes,
+at_err at_frame_decode(at_codec *c, const at_code_key *key, const at_piece *shape, const uint8_t *in, int64_t bytes,
                        float *y) {
   return take(c, key, shape, in, bytes, NULL, y);
 }
 
-at_err at_frame_add(at_codec *c, const at_code_key *key, const at_shape *shape, const uint8_t *in, int64_t bytes,
+at_err at_frame_add(at_codec *c, const at_code_key *key, const at_piece *shape, const uint8_t *in, int64_t bytes,
                     float weight, float *acc) {
   return take(c, key, shape, in, bytes, &weight, acc);
 }

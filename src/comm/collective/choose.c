@@ -2,22 +2,19 @@
 /* Choices that cost or save time and change no byte: among algorithms, and the order of pieces. */
 #include "src/comm/collective/reduce_internal.h"
 
-/* What a message costs beside its bytes, in bytes: 50 microseconds at 1 Gbit/s. */
-static const int64_t message_bytes = 6250;
-
 int at_reduce_choose(const at_reduce *r, int64_t p) {
   if (r->cfg.down.kind != AT_CODEC_f32 || p < 2) {
     return AT_ALGORITHM_twophase;
   }
   int64_t m = 0, n = 0;
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     m += at_frame_bytes(&r->cfg.up, &shape, (uint64_t)r->round);
     n += at_frame_bytes(&r->cfg.down, &shape, (uint64_t)r->round);
   }
   /* What one of p participants sends: its code to all others; or shares of its code and of the mean. */
   const double gather = (double)(p - 1) * (double)m;
-  const double twophase = (double)(p - 1) / (double)p * (double)(m + n) + (double)(p - 1) * (double)message_bytes;
+  const double twophase = (double)(p - 1) / (double)p * (double)(m + n) + (double)(p - 1) * AT_MESSAGE_BYTES;
   return gather <= twophase ? AT_ALGORITHM_gather : AT_ALGORITHM_twophase;
 }
 

@@ -85,7 +85,7 @@ static at_err add(at_reduce *r, int64_t slot, const float *x) {
 static int64_t longest_frame(const at_reduce *r) {
   int64_t most = 0;
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     const int64_t room = at_frame_room(&r->cfg.up, &shape);
     most = room > most ? room : most;
   }
@@ -165,7 +165,7 @@ static at_err open_piece(at_reduce *r, hops *h, int64_t place) {
     return AT_OK;
   }
   const int64_t piece = h->order[place];
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   h->piece[slot] = piece;
   h->is_taken[slot] = false;
   h->left[slot] = h->n_local;
@@ -218,7 +218,7 @@ static at_code_key key_of(const at_reduce *r, const at_hop *hop) {
 }
 
 /* The piece's mean as one client sees it: the first writes it, the others must agree. */
-static at_err take(at_reduce *r, hops *h, int64_t slot, const at_shape *shape, const float *mean) {
+static at_err take(at_reduce *r, hops *h, int64_t slot, const at_piece *shape, const float *mean) {
   float *out = r->out + shape->first;
   const size_t bytes = (size_t)shape->n * sizeof *out;
   if (h->is_taken[slot]) {
@@ -239,7 +239,7 @@ static at_err take(at_reduce *r, hops *h, int64_t slot, const at_shape *shape, c
   return AT_OK;
 }
 
-static at_err encode(at_reduce *r, stream *s, const at_hop *hop, const at_shape *shape) {
+static at_err encode(at_reduce *r, stream *s, const at_hop *hop, const at_piece *shape) {
   const at_code_key key = key_of(r, hop);
   const double share = 1.0 / (double)s->count;
   for (int64_t e = 0; e < shape->n; e++) {
@@ -267,14 +267,14 @@ static at_err receive(at_reduce *r, hops *h, stream *s, const at_hop *hop) {
     s->next++;
     return AT_OK;
   }
-  const at_shape shape = at_cut_piece(r->cut, h->piece[slot]);
+  const at_piece shape = at_cut_piece(r->cut, h->piece[slot]);
   const int64_t tag = tag_of(h, slot, hop->tag, r->node_of[s->local], r->n_nodes);
   s->is_waiting = true;
   return at_wire_recv(r->wire, r->nodes[hop->peer].rank, tag, s->in, at_frame_room(&r->cfg.up, &shape),
                       index * 4 + EVENT_STREAM_CAME);
 }
 
-static at_err compute(at_reduce *r, hops *h, stream *s, const at_hop *hop, const at_shape *shape) {
+static at_err compute(at_reduce *r, hops *h, stream *s, const at_hop *hop, const at_piece *shape) {
   const int64_t slot = (s - h->streams) / h->n_local;
   const at_code_key key = key_of(r, hop);
   uint8_t *before = s->code;
@@ -318,7 +318,7 @@ static at_err carry_on(at_reduce *r, hops *h, stream *s, bool *worked) {
   const int64_t slot = (s - h->streams) / h->n_local;
   while (s->next < s->n_steps && may_go(s)) {
     const at_hop *hop = &s->steps[s->next];
-    const at_shape shape = at_cut_piece(r->cut, h->piece[slot]);
+    const at_piece shape = at_cut_piece(r->cut, h->piece[slot]);
     *worked = true;
     if (hop->what == AT_HOP_RECV) {
       AT_TRY(receive(r, h, s, hop));

@@ -53,7 +53,7 @@ static at_err create(at_reduce *r) {
   AT_TRY(at_alloc(&g->copies, (size_t)r->slots, sizeof *g->copies, "vectors of clients"));
   AT_TRY(at_alloc(&g->top_at, pieces + 1, sizeof *g->top_at, "places of scales"));
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     g->top_at[j + 1] = g->top_at[j];
     for (int64_t s = 0; s < shape.n_segments; s++) {
       g->top_at[j + 1] += at_blocks(shape.ends[s] - (s > 0 ? shape.ends[s - 1] : 0), block_of(r));
@@ -149,7 +149,7 @@ static void measure_segment(at_reduce *r, int64_t n, const float *x, float *tops
 
 /* Raise the tops of a piece to those of this rank's clients. */
 static void measure(at_reduce *r, integers *g, int64_t piece) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   for (int64_t i = 0; i < r->n_local; i++) {
     if (r->node_of[i] < 0) {
       continue;
@@ -222,7 +222,7 @@ static void encode_segment(at_reduce *r, integers *g, const at_local *l, float s
 
 /* Sum this rank's codes of a piece and give them away. */
 static at_err encode(at_reduce *r, integers *g, int64_t piece) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   memset(g->sum, 0, (size_t)shape.n * sizeof *g->sum);
   for (int64_t i = 0; i < r->n_local; i++) {
     if (r->node_of[i] < 0) {
@@ -247,7 +247,7 @@ static at_err encode(at_reduce *r, integers *g, int64_t piece) {
 
 /* out = s * sum / P, in double. */
 static void finish(at_reduce *r, const integers *g, int64_t piece) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   const float *scales = g->tops + g->top_at[piece];
   const bool is_bounded = r->cfg.up.kind == AT_CODEC_bounded;
   const double share = 1.0 / (double)r->n_nodes, one_step = 2.0 * r->cfg.up.bound;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/alloc.h"
+#include "src/comm/collective/post.h"
 #include "src/comm/collective/reduce_internal.h"
 
 enum { STAGE_MEAN = 1 };
@@ -13,6 +14,7 @@ typedef enum owners_event { EVENT_SENT, EVENT_UP, EVENT_DOWN } owners_event;
 static const int64_t everybody = -1;
 
 typedef struct owners {
+  at_post *post;               /* messages of this rank */
   int64_t *store_at, *down_at; /* [pieces + 1]: where a piece's frames are */
   uint8_t *store;              /* frames of own clients, one after the other in a piece's place */
   int64_t *fill;               /* [pieces]: bytes of them */
@@ -56,7 +58,7 @@ static int64_t participant_of(const at_reduce *r, int64_t piece) {
 
 static void lay_out(at_reduce *r, owners *o) {
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     o->store_at[j + 1] = o->store_at[j] + r->slots * at_frame_room(&r->cfg.up, &shape);
     o->down_at[j + 1] = o->down_at[j] + at_frame_room(&r->cfg.down, &shape);
   }
@@ -85,6 +87,7 @@ static at_err create(at_reduce *r) {
   AT_TRY(at_alloc(&o->acc, (size_t)r->cfg.chunk, sizeof *o->acc, "sum of a piece"));
   AT_TRY(at_alloc(&o->wide, (size_t)r->cfg.chunk, sizeof *o->wide, "sum of a piece"));
   /* At most: a message to and from every rank for every piece, and one of the mean. */
+  AT_TRY(at_post_create(&o->post, r->wire, 2 * (int64_t)(pieces * ranks)));
   return at_wire_reserve(r->wire, 4 * (int64_t)pieces * (int64_t)ranks + 4);
 }
 
@@ -93,6 +96,7 @@ static void destroy(at_reduce *r) {
   if (o == NULL) {
     return;
   }
+  at_post_destroy(o->post);
   void *const owned[] = {o->store_at,   o->down_at,       o->store,       o->fill,         o->encoded, o->down,
                          o->down_bytes, o->inbox,         o->letter_at,   o->letter_bytes, o->missing, o->order,
                          o->ready,      (void *)o->frame, o->frame_bytes, o->acc,          o->wide,    o};
@@ -106,7 +110,7 @@ static void destroy(at_reduce *r) {
 
 /* Append the client's frame of a piece to the store. */
 static at_err encode_piece(at_reduce *r, owners *o, const at_local *l, int64_t piece, const float *x) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   int64_t bytes = 0;
   AT_TRY(at_reduce_encode(r, l, &shape, x + shape.first, o->store + o->store_at[piece] + o->fill[piece], &bytes));
   o->fill[piece] += bytes;
@@ -144,7 +148,7 @@ static at_err add(at_reduce *r, int64_t slot, const float *x) {
 /* ---- starting ---- */
 
 static int64_t up_room(const at_reduce *r, int64_t piece, int rank) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   return r->rank_nodes[rank] * at_frame_room(&r->cfg.up, &shape);
 }
 
@@ -200,6 +204,7 @@ static at_err start(at_reduce *r) {
   o->to_go = r->cut->n_pieces;
   o->n_ready = o->next_ready = 0;
   o->next_encode = r->rank_nodes[at_comm_rank(r->comm)] > 0 ? 0 : r->cut->n_pieces;
+  at_post_begin(o->post);
   at_reduce_turns(r, r->algorithm == AT_ALGORITHM_twophase ? at_comm_size(r->comm) : 1, o->order);
   AT_TRY(post_up(r, o));
   return post_down(r, o);
@@ -241,7 +246,7 @@ static at_err find_frames(at_reduce *r, owners *o, int64_t piece) {
 }
 
 /* acc = the mean of a piece, clients in ascending id; beyond 64 of them summed in double. */
-static at_err add_frames(at_reduce *r, owners *o, const at_shape *shape) {
+static at_err add_frames(at_reduce *r, owners *o, const at_piece *shape) {
   const bool is_wide = r->n_nodes > 64;
   memset(o->acc, 0, (size_t)shape->n * sizeof *o->acc);
   memset(o->wide, 0, is_wide ? (size_t)shape->n * sizeof *o->wide : 0);
@@ -268,7 +273,7 @@ static at_err add_frames(at_reduce *r, owners *o, const at_shape *shape) {
 }
 
 /* Encode the mean of an own piece, use what that decodes to (the owner rule), and send it to all. */
-static at_err publish(at_reduce *r, owners *o, int64_t piece, const at_shape *shape) {
+static at_err publish(at_reduce *r, owners *o, int64_t piece, const at_piece *shape) {
   const at_code_key key = at_reduce_key(r, AT_CODE_SHARED, STAGE_MEAN);
   uint8_t *frame = o->down + o->down_at[piece];
   float *out = r->out + shape->first;
@@ -289,7 +294,7 @@ static at_err publish(at_reduce *r, owners *o, int64_t piece, const at_shape *sh
   r->report.bytes += (r->n_nodes - 1) * bytes;
   for (int rank = 0; rank < at_comm_size(r->comm); rank++) {
     if (rank != at_comm_rank(r->comm)) {
-      AT_TRY(at_wire_send(r->wire, rank, 2 * piece + 1, frame, bytes, EVENT_SENT));
+      AT_TRY(at_post_send(o->post, rank, 2 * piece + 1, frame, bytes, EVENT_SENT));
     }
   }
   return AT_OK;
@@ -297,7 +302,7 @@ static at_err publish(at_reduce *r, owners *o, int64_t piece, const at_shape *sh
 
 /* An own piece whose frames are all here.  A damaged frame spoils the piece, but what others wait for is sent all the same. */
 static at_err finish_own(at_reduce *r, owners *o, int64_t piece) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   at_err err = find_frames(r, o, piece);
   err = err == AT_OK ? add_frames(r, o, &shape) : err;
   at_reduce_note(r, err);
@@ -310,7 +315,7 @@ static at_err finish_own(at_reduce *r, owners *o, int64_t piece) {
 }
 
 static at_err finish_other(at_reduce *r, owners *o, int64_t piece) {
-  const at_shape shape = at_cut_piece(r->cut, piece);
+  const at_piece shape = at_cut_piece(r->cut, piece);
   const at_code_key key = at_reduce_key(r, AT_CODE_SHARED, STAGE_MEAN);
   o->to_go--;
   return at_frame_decode(r->down, &key, &shape, o->down + o->down_at[piece], o->down_bytes[piece],
@@ -344,7 +349,7 @@ static at_err send_up(at_reduce *r, owners *o, int64_t piece) {
   for (int i = 1; i < at_comm_size(r->comm); i++) {
     const int rank = (own + i) % at_comm_size(r->comm);
     if (owner == everybody || owner == rank) {
-      AT_TRY(at_wire_send(r->wire, rank, 2 * piece, o->store + o->store_at[piece], o->fill[piece], EVENT_SENT));
+      AT_TRY(at_post_send(o->post, rank, 2 * piece, o->store + o->store_at[piece], o->fill[piece], EVENT_SENT));
     }
   }
   arrived(r, o, piece);
@@ -366,7 +371,8 @@ static at_err encode_next(at_reduce *r, owners *o) {
 
 static bool is_done(const at_reduce *r) {
   const owners *o = r->moving;
-  return o->to_go == 0 && o->next_encode == r->cut->n_pieces && at_wire_under_way(r->wire) == 0;
+  return o->to_go == 0 && o->next_encode == r->cut->n_pieces && at_post_is_empty(o->post) &&
+         at_wire_under_way(r->wire) == 0;
 }
 
 /* Take all events that are there; wait for one if asked to. */
@@ -375,7 +381,7 @@ static at_err take_events(at_reduce *r, owners *o, bool block) {
     at_wire_event e;
     AT_TRY(at_wire_next(r->wire, block, &found, &e));
     if (!found) {
-      return AT_OK;
+      break;
     }
     const int64_t what = e.cookie / 4;
     if (e.cookie % 4 == EVENT_UP) {
@@ -384,9 +390,11 @@ static at_err take_events(at_reduce *r, owners *o, bool block) {
     } else if (e.cookie % 4 == EVENT_DOWN) {
       o->down_bytes[what] = e.bytes;
       make_ready(o, what);
+    } else {
+      at_post_arrived(o->post, e.bytes);
     }
   }
-  return AT_OK;
+  return at_post_serve(o->post);
 }
 
 static at_err poll(at_reduce *r, bool block, bool *worked) {

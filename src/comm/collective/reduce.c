@@ -292,7 +292,7 @@ void at_reduce_add(at_reduce *r, int64_t id, double weight, const float *x) {
   l->x = NULL;
 }
 
-at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_shape *shape, const float *x, uint8_t *out,
+at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_piece *shape, const float *x, uint8_t *out,
                         int64_t *bytes) {
   const at_code_key key = at_reduce_key(r, (uint64_t)l->id, 0);
   r->report.encodings++;
@@ -433,7 +433,10 @@ void at_reduce_poll(at_reduce *r) {
 }
 
 void at_reduce_poll_hook(void *reduce) {
-  at_reduce_poll(reduce);
+  at_reduce *r = reduce;
+  for (bool worked = true; worked && !at_reduce_is_done(r) && r->err != AT_ERR_MPI;) {
+    at_reduce_note(r, r->engine->poll(r, false, &worked));
+  }
 }
 
 at_err at_reduce_finish(at_reduce *r) {

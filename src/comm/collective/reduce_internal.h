@@ -90,7 +90,7 @@ at_code_key at_reduce_key(const at_reduce *r, uint64_t client, uint32_t stage);
 void at_reduce_divide(int64_t n, int64_t p, float *acc);
 
 /* Encode piece `shape` of a local client into out; its row's memory goes on. */
-at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_shape *shape, const float *x, uint8_t *out,
+at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_piece *shape, const float *x, uint8_t *out,
                         int64_t *bytes);
 
 /* Which of the byte-equal algorithms sends less for P clients. */

@@ -4,7 +4,7 @@
 #define AT_COMM_REDUCE_OPTIONS_H
 
 #include "src/comm/codec/codec_options.h"
-#include "src/comm/collective/reduce.h"
+#include "src/comm/collective/reduce_cfg.h"
 
 /* Rows for field `f` (an at_reduce_cfg) of struct T: "<key>.algorithm", ..., and the codecs' under "<key>.up" and
  * "<key>.down".  `preset` names the codec of both.  The seed is not an option: it is the run's. */

@@ -131,7 +131,7 @@ static at_err post(at_sums *s) {
   const at_reduce *r = s->r;
   const int ranks = at_comm_size(r->comm);
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     if (!is_own(s, j)) {
       AT_TRY(at_wire_recv(r->wire, owner_of(s, j), 2 * j + 1, s->back + shape.first * s->width, shape.n * s->width,
                           j * 4 + EVENT_DOWN));
@@ -158,7 +158,7 @@ at_err at_sums_start(at_sums *s, int64_t top, int64_t width) {
   }
   int64_t room = 0;
   for (int64_t j = 0; j < r->cut->n_pieces; j++) {
-    const at_shape shape = at_cut_piece(r->cut, j);
+    const at_piece shape = at_cut_piece(r->cut, j);
     s->missing[j] = 1; /* its own */
     for (int rank = 0; is_own(s, j) && rank < ranks; rank++) {
       s->letter_at[j * ranks + rank] = room;
@@ -188,7 +188,7 @@ static void arrived(at_sums *s, int64_t piece) {
   }
 }
 
-static at_err give_mpi(at_sums *s, int64_t piece, const at_shape *shape, const int32_t *sum) {
+static at_err give_mpi(at_sums *s, int64_t piece, const at_piece *shape, const int32_t *sum) {
   static const at_comm_type types[] = {[1] = AT_COMM_I8, [2] = AT_COMM_I16, [4] = AT_COMM_I32};
   uint8_t *at = s->back + shape->first * s->width;
   narrow(shape->n, s->width, sum, at);
@@ -197,7 +197,7 @@ static at_err give_mpi(at_sums *s, int64_t piece, const at_shape *shape, const i
 
 at_err at_sums_give(at_sums *s, const int32_t *sum) {
   const int64_t piece = s->order[s->given++];
-  const at_shape shape = at_cut_piece(s->r->cut, piece);
+  const at_piece shape = at_cut_piece(s->r->cut, piece);
   if (s->by_mpi) {
     return give_mpi(s, piece, &shape, sum);
   }
@@ -229,7 +229,7 @@ static at_err take_mpi(at_sums *s, bool block, int64_t *piece, int32_t *total) {
     AT_TRY(at_comm_test(&s->adding[s->done], &over));
   }
   if (over) {
-    const at_shape shape = at_cut_piece(s->r->cut, s->done);
+    const at_piece shape = at_cut_piece(s->r->cut, s->done);
     memset(total, 0, (size_t)shape.n * sizeof *total);
     widen_add(shape.n, s->width, s->back + shape.first * s->width, total);
     *piece = s->done++;
@@ -238,7 +238,7 @@ static at_err take_mpi(at_sums *s, bool block, int64_t *piece, int32_t *total) {
 }
 
 /* The total of an own piece, sent to all others. */
-static at_err add_up(at_sums *s, int64_t piece, const at_shape *shape, int32_t *total) {
+static at_err add_up(at_sums *s, int64_t piece, const at_piece *shape, int32_t *total) {
   const int ranks = at_comm_size(s->r->comm);
   memcpy(total, s->out + 4 * shape->first, (size_t)shape->n * sizeof *total);
   for (int rank = 0; rank < ranks; rank++) {
@@ -278,7 +278,7 @@ at_err at_sums_take(at_sums *s, bool block, int64_t *piece, int32_t *total) {
   }
   *piece = s->ready[s->next_ready++];
   s->done++;
-  const at_shape shape = at_cut_piece(s->r->cut, *piece);
+  const at_piece shape = at_cut_piece(s->r->cut, *piece);
   if (is_own(s, *piece)) {
     return add_up(s, *piece, &shape, total);
   }

@@ -108,15 +108,25 @@ static at_err check_start(const at_wire *w, int64_t tag, int64_t bytes) {
   return AT_OK;
 }
 
-at_err at_wire_send(at_wire *w, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie) {
+static at_err start_send(at_wire *w, bool is_known, int dest, int64_t tag, const void *buf, int64_t bytes,
+                         int64_t cookie) {
   AT_TRY(check_start(w, tag, bytes));
   const double begin = at_comm_count_begin(w->comm);
   MPI_Request *r = &w->requests[w->active];
-  AT_TRY(at_comm_check(MPI_Isend(buf, (int)bytes, MPI_BYTE, dest, (int)tag, w->route->mpi, r), "MPI_Isend"));
+  AT_TRY(is_known ? at_comm_check(MPI_Issend(buf, (int)bytes, MPI_BYTE, dest, (int)tag, w->route->mpi, r), "MPI_Issend")
+                  : at_comm_check(MPI_Isend(buf, (int)bytes, MPI_BYTE, dest, (int)tag, w->route->mpi, r), "MPI_Isend"));
   w->letters[w->active++] = (letter){.cookie = cookie, .bytes = bytes, .peer = dest, .is_recv = false};
   const bool is_away = dest != w->comm->rank;
   count(w, begin, is_away, is_away ? bytes : 0, 0);
   return AT_OK;
+}
+
+at_err at_wire_send(at_wire *w, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie) {
+  return start_send(w, false, dest, tag, buf, bytes, cookie);
+}
+
+at_err at_wire_send_known(at_wire *w, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie) {
+  return start_send(w, true, dest, tag, buf, bytes, cookie);
 }
 
 at_err at_wire_recv(at_wire *w, int source, int64_t tag, void *buf, int64_t room, int64_t cookie) {

@@ -25,8 +25,10 @@ int64_t at_wire_most_tag(const at_wire *w); /* tags are 0 .. this; at least 3276
 at_err at_wire_reserve(at_wire *w, int64_t messages);
 void at_wire_set_phase(at_wire *w, at_comm_phase phase);
 
-/* Start a message; buf may not be touched before its event.  recv: of at most `room` bytes.  bytes, room < 2^31. */
+/* Start a message; buf may not be touched before its event.  recv: of at most `room` bytes.  bytes, room < 2^31.
+ * send_known: the event comes only when the receiver has begun to receive, which takes the receiver's progress. */
 at_err at_wire_send(at_wire *w, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie);
+at_err at_wire_send_known(at_wire *w, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie);
 at_err at_wire_recv(at_wire *w, int source, int64_t tag, void *buf, int64_t room, int64_t cookie);
 
 int64_t at_wire_under_way(const at_wire *w);
