@@ -72,7 +72,7 @@ ended() {
 
 @test "a rank that is killed ends the job, which names it; resuming leaves no trace" {
   local kills=${ATOLL_KILLS:-5} settings i rank
-  settings=(fed.rounds=$((40 * kills)) local.steps=80 checkpoint.every=1 watchdog.seconds=60)
+  settings=(fed.rounds=$((60 * kills)) local.steps=80 checkpoint.every=1 watchdog.seconds=60)
   on 1 photon tiny.yaml run=whole "${settings[@]}"
   launch 2 photon tiny.yaml run=killed "${settings[@]}"
   for ((i = 0; i < kills; i++)); do
