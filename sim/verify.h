@@ -15,6 +15,11 @@ struct at_replay {
   int64_t from, to;
 };
 
+/* `name` of the run becomes a link in the new folder.  Rank 0. */
+at_err at_replay_link(const at_replay *what, const char *name); /* replay.c */
+/* Where the replay begins, as `atoll resume` would find it: the checkpoint of round `from`, and metrics.h5.  Rank 0. */
+at_err at_replay_link_start(const at_replay *what);
+
 /* The table of checks: lines on stdout, by rank 0. */
 typedef struct at_checks {
   int passed, failed;

@@ -115,15 +115,7 @@ static const at_opt_table eval_table = AT_OPT_TABLE("Evaluation", eval_rows);
 static at_err apply_presets(at_opts *set, const at_federate_cfg *c) {
   char origin[64];
   snprintf(origin, sizeof origin, "preset of method %s", at_federate_methods[c->method]->name);
-  const char *const *preset = at_federate_methods[c->method]->presets;
-  for (int i = 0; preset[i] != NULL; i++) {
-    char key[64];
-    snprintf(key, sizeof key, "%.*s", (int)strcspn(preset[i], "="), preset[i]);
-    if (!at_opts_is_given(set, key)) {
-      AT_TRY(at_opts_set_from(set, preset[i], origin));
-    }
-  }
-  return AT_OK;
+  return at_opts_set_absent(set, at_federate_methods[c->method]->presets, origin);
 }
 
 bool at_federate_is_private_run(const at_federate_cfg *c) {

@@ -3,6 +3,7 @@
 #ifndef AT_SIM_FEDERATE_H
 #define AT_SIM_FEDERATE_H
 
+#include "sim/identity.h"
 #include "sim/plan.h"
 #include "sim/session.h"
 #include "sim/verify.h"
@@ -62,8 +63,8 @@ typedef struct at_federate_cfg {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_federate_counters {
   int64_t round, examples, failed_rounds, failed_in_a_row;
-  int64_t asked, dropped, version;                  /* of asynchronous aggregation */
-  int64_t isa, threads, config_hash, data_checksum; /* identity: checked on resume */
+  int64_t asked, dropped, version; /* of asynchronous aggregation */
+  at_identity identity;            /* checked on resume */
 } at_federate_counters;
 enum { AT_FEDERATE_COUNTERS = sizeof(at_federate_counters) / sizeof(int64_t) };
 

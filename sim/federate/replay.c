@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Playing rounds of a run again in a folder of their own. */
 #include <dirent.h>
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "sim/federate/federate.h"
-
-/* `name` of the run becomes a link in the new folder, wherever that is. */
-static at_err link_file(const at_replay *what, const char *name) {
-  char from[4600], to[4600], whole[PATH_MAX];
-  snprintf(from, sizeof from, "%s/%s", what->folder, name);
-  snprintf(to, sizeof to, "%s/%s", what->again, name);
-  return realpath(from, whole) != NULL && symlink(whole, to) == 0
-             ? AT_OK
-             : AT_FAIL(AT_ERR_FILE, "%s cannot be linked to %s: %s", from, to, strerror(errno));
-}
 
 /* The files of clients' state one by one: those of later rounds are unlinked when the earlier state is restored. */
 static at_err link_states(const at_replay *what) {
@@ -29,7 +14,7 @@ static at_err link_states(const at_replay *what) {
   for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL && err == AT_OK; e = readdir(dir)) {
     if (strstr(e->d_name, ".h5") != NULL && e->d_name[0] != '.') {
       snprintf(name, sizeof name, "clients/%s", e->d_name);
-      err = link_file(what, name);
+      err = at_replay_link(what, name);
     }
   }
   if (dir != NULL) {
@@ -38,12 +23,9 @@ static at_err link_states(const at_replay *what) {
   return err;
 }
 
-/* Where the replay begins, as `atoll resume` would find it.  Rank 0. */
+/* Where the replay begins, with the clients' state.  Rank 0. */
 static at_err link_start(const at_replay *what) {
-  char checkpoint[64];
-  snprintf(checkpoint, sizeof checkpoint, "checkpoints/%06lld.h5", (long long)what->from);
-  AT_TRY(link_file(what, checkpoint));
-  AT_TRY(link_file(what, "metrics.h5"));
+  AT_TRY(at_replay_link_start(what));
   return link_states(what);
 }
 

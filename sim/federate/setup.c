@@ -186,10 +186,7 @@ static at_err start_values(at_federate *f, at_opts *set) {
   for (int r = 0; r < f->size; r++) {
     f->speed[r] = 1;
   }
-  f->count.isa = f->s->pin.isa;
-  f->count.threads = f->s->pin.threads;
-  f->count.config_hash = (int64_t)at_opts_hash(set);
-  f->count.data_checksum = checksum(f);
+  f->count.identity = at_identity_of(f->s, set, checksum(f));
   return f->cfg->buffer > 0 ? start_buffered(f) : AT_OK;
 }
 

@@ -121,29 +121,6 @@ at_err at_federate_measure_checkpoint(at_federate *f, const char *folder, int64_
   return at_ckpt_measure(folder, f->prov, l.n, l.item, bytes);
 }
 
-/* A run goes on only as what it was. */
-static at_err check_identity(const at_federate *f, const at_federate_counters *now) {
-  const at_federate_counters *was = &f->count;
-  if (was->config_hash != now->config_hash) {
-    return AT_FAIL(AT_ERR_STATE, "the checkpoint was written under another configuration: put config.yaml back, or "
-                                 "start a new run");
-  }
-  if (was->data_checksum != now->data_checksum) {
-    return AT_FAIL(AT_ERR_STATE,
-                   "%s has other contents than the data set that the run began with: put that back, or "
-                   "start a new run",
-                   f->cfg->run.data);
-  }
-  if (was->isa != now->isa || was->threads != now->threads) {
-    return AT_FAIL(AT_ERR_STATE,
-                   "the run began with instruction set %s and %lld threads per rank, this process has %s and %lld: set "
-                   "ATOLL_ISA=%s ATOLL_THREADS=%lld",
-                   at_isa_name((at_isa)was->isa), (long long)was->threads, at_isa_name((at_isa)now->isa),
-                   (long long)now->threads, at_isa_name((at_isa)was->isa), (long long)was->threads);
-  }
-  return AT_OK;
-}
-
 static at_err restore_parts(at_federate *f) {
   if (f->buffered != NULL) {
     f->buffered->asked = f->count.asked;
@@ -156,22 +133,16 @@ static at_err restore_parts(at_federate *f) {
 
 at_err at_federate_restore(at_federate *f) {
   at_federate_counters now = f->count;
-  int64_t n_rounds = 0, *rounds = NULL, loaded = 0;
-  at_err err = AT_OK;
-  if (f->rank == 0) {
-    err = at_ckpt_list(at_run_folder(f->run), &n_rounds, &rounds);
-    at_free(rounds);
-  }
-  AT_TRY(at_comm_agree(f->s->world, err));
-  AT_TRY(at_comm_bcast(f->s->world, 0, &n_rounds, sizeof n_rounds));
-  if (n_rounds == 0) { /* stopped before its first checkpoint: begin again */
-    at_log_info(f->s->log, "resume", "no checkpoint yet, starting from round 0");
+  int64_t loaded = 0;
+  bool found;
+  AT_TRY(at_identity_find_checkpoint(f->run, f->s, &found));
+  if (!found) {
     return f->shelf != NULL ? at_comm_agree(f->s->world, at_shelf_restore(f->shelf, f->marks)) : AT_OK;
   }
   item_list l;
   list_items(&l, f);
   AT_TRY(at_ckpt_load(f->run, f->s->world, f->s->log, -1, l.n, l.item, &loaded));
-  AT_TRY(check_identity(f, &now));
+  AT_TRY(at_identity_check(&f->count.identity, &now.identity, f->cfg->run.data));
   AT_TRY(at_comm_agree(f->s->world, restore_parts(f)));
   AT_TRY(at_comm_agree(f->s->world, f->metrics != NULL ? at_metrics_load(f->metrics, loaded) : AT_OK));
   at_log_info(f->s->log, "resume", "round = %lld, examples = %lld", (long long)f->count.round,

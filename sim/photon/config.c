@@ -105,15 +105,7 @@ static at_err set_number(at_opts *set, const char *key, int64_t value) {
 static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
   char origin[64];
   snprintf(origin, sizeof origin, "preset of method %s", at_photon_methods[c->method].name);
-  const char *const *preset = at_photon_methods[c->method].presets;
-  for (int i = 0; preset[i] != NULL; i++) {
-    char key[64];
-    snprintf(key, sizeof key, "%.*s", (int)strcspn(preset[i], "="), preset[i]);
-    if (!at_opts_is_given(set, key)) {
-      AT_TRY(at_opts_set_from(set, preset[i], origin));
-    }
-  }
-  return AT_OK;
+  return at_opts_set_absent(set, at_photon_methods[c->method].presets, origin);
 }
 
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */

@@ -4,6 +4,7 @@
 #ifndef AT_SIM_PHOTON_H
 #define AT_SIM_PHOTON_H
 
+#include "sim/identity.h"
 #include "sim/plan.h"
 #include "sim/session.h"
 #include "sim/verify.h"
@@ -62,7 +63,8 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
-  int64_t isa, threads, config_hash, data_checksum, layout; /* identity: checked on resume */
+  at_identity identity; /* checked on resume */
+  int64_t layout;       /* of residuals, checked too */
 } at_photon_counters;
 enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 

@@ -202,10 +202,7 @@ static void start_values(at_photon *p, at_opts *set) {
   for (int64_t i = 0; p->row_w != NULL && i < p->n_own; i++) {
     memcpy(p->row_w + i * p->n, p->theta, (size_t)p->n * sizeof(float));
   }
-  p->count.isa = p->s->pin.isa;
-  p->count.threads = p->s->pin.threads;
-  p->count.config_hash = (int64_t)at_opts_hash(set);
-  p->count.data_checksum = p->corpus->checksum;
+  p->count.identity = at_identity_of(p->s, set, p->corpus->checksum);
   p->count.layout = p->channel != NULL ? at_channel_layout(p->channel) : 0;
 }
 

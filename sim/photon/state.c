@@ -144,57 +144,30 @@ at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *b
   return at_ckpt_measure(folder, p->prov, l.n, l.item, bytes);
 }
 
-/* A run goes on only as what it was. */
-static at_err check_identity(const at_photon *p, const at_photon_counters *now) {
-  const at_photon_counters *was = &p->count;
-  if (was->config_hash != now->config_hash) {
-    return AT_FAIL(AT_ERR_STATE, "the checkpoint was written under another configuration: put config.yaml back, or "
-                                 "start a new run");
-  }
-  if (was->data_checksum != now->data_checksum) {
-    return AT_FAIL(AT_ERR_STATE,
-                   "%s has other contents than the data set that the run began with: put that back, or "
-                   "start a new run",
-                   p->cfg->run.data);
-  }
-  if (was->layout != now->layout) {
-    return AT_FAIL(
-        AT_ERR_STATE,
-        "the residuals of the checkpoint belong to another layout (%016llx, this run's is %016llx): pieces or "
-        "codecs are cut otherwise by this version; go on with that of the run, or start a new run",
-        (unsigned long long)was->layout, (unsigned long long)now->layout);
-  }
-  if (was->isa != now->isa) {
-    return AT_FAIL(AT_ERR_STATE, "the run began with instruction set %s, this process uses %s: set ATOLL_ISA=%s",
-                   at_isa_name((at_isa)was->isa), at_isa_name((at_isa)now->isa), at_isa_name((at_isa)was->isa));
-  }
-  if (was->threads != now->threads) {
-    return AT_FAIL(AT_ERR_STATE,
-                   "the run began with %lld threads per rank, this process has %lld: set "
-                   "ATOLL_THREADS=%lld",
-                   (long long)was->threads, (long long)now->threads, (long long)was->threads);
-  }
-  return AT_OK;
+static at_err check_residuals(const at_photon_counters *was, const at_photon_counters *now) {
+  return was->layout == now->layout
+             ? AT_OK
+             : AT_FAIL(AT_ERR_STATE,
+                       "the residuals of the checkpoint belong to another layout (%016llx, this run's is %016llx): "
+                       "pieces or codecs are cut otherwise by this version; go on with that of the run, or start a "
+                       "new run",
+                       (unsigned long long)was->layout, (unsigned long long)now->layout);
 }
 
 at_err at_photon_restore(at_photon *p) {
   at_photon_counters now = p->count;
-  int64_t n_rounds = 0, *rounds = NULL, loaded = 0;
+  int64_t loaded = 0;
+  bool found;
   at_err err = AT_OK;
-  if (at_comm_rank(p->s->world) == 0) {
-    err = at_ckpt_list(at_run_folder(p->run), &n_rounds, &rounds);
-    at_free(rounds);
-  }
-  AT_TRY(at_comm_agree(p->s->world, err));
-  AT_TRY(at_comm_bcast(p->s->world, 0, &n_rounds, sizeof n_rounds));
-  if (n_rounds == 0) { /* stopped before its first checkpoint: begin again */
-    at_log_info(p->s->log, "resume", "no checkpoint yet, starting from round 0");
+  AT_TRY(at_identity_find_checkpoint(p->run, p->s, &found));
+  if (!found) {
     return AT_OK;
   }
   item_list l;
   list_items(&l, p);
   AT_TRY(at_ckpt_load(p->run, p->s->world, p->s->log, -1, l.n, l.item, &loaded));
-  AT_TRY(check_identity(p, &now));
+  AT_TRY(at_identity_check(&p->count.identity, &now.identity, p->cfg->run.data));
+  AT_TRY(check_residuals(&p->count, &now));
   if (p->channel != NULL) {
     at_channel_settle(p->channel);
   }

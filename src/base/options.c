@@ -138,6 +138,17 @@ at_err at_opts_set_from(at_opts *set, const char *assignment, const char *origin
   return at_opt_assign(e, equals + 1, origin);
 }
 
+at_err at_opts_set_absent(at_opts *set, const char *const *assignments, const char *origin) {
+  for (int i = 0; assignments[i] != NULL; i++) {
+    char key[AT_OPT_KEY_MAX];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(assignments[i], "="), assignments[i]);
+    if (!at_opts_is_given(set, key)) {
+      AT_TRY(at_opts_set_from(set, assignments[i], origin));
+    }
+  }
+  return AT_OK;
+}
+
 at_err at_opts_check(const at_opts *set) {
   for (int i = 0; i < set->count; i++) {
     const at_opt_entry *e = &set->entry[i];

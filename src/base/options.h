@@ -115,7 +115,9 @@ at_err at_opts_load_text(at_opts *set, const char *name, const char *text,
 at_err at_opts_set(at_opts *set, const char *assignment); /* "outer.lr=0.7", from the command line */
 at_err at_opts_set_from(at_opts *set, const char *assignment,
                         const char *origin); /* from elsewhere: "preset gpt-125m" */
-at_err at_opts_check(const at_opts *set);    /* AT_ERR_CONFIG naming a key that must be given and is not */
+/* Assignments as above, ended by NULL, for the keys that nobody has given. */
+at_err at_opts_set_absent(at_opts *set, const char *const *assignments, const char *origin);
+at_err at_opts_check(const at_opts *set); /* AT_ERR_CONFIG naming a key that must be given and is not */
 
 /* For rules between keys: AT_ERR_CONFIG "KEY = VALUE (ORIGIN): reason".  Returns the code. */
 at_err at_opts_reject(const at_opts *set, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
