@@ -8,6 +8,7 @@
 #include "src/net/cost.h"
 
 /* Measurements that all ranks take part in; arguments after their names.  Collective. */
+at_err at_bench_graph(at_session *s, int argc, char **argv);   /* bench_graph.c */
 at_err at_bench_comm(at_session *s, int argc, char **argv);    /* bench_comm.c */
 at_err at_bench_overlap(at_session *s, int argc, char **argv); /* bench_overlap.c */
 
