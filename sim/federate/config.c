@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/federate/federate.h"
+#include "sim/outer_rows.h"
 
 static const char *const method_names[] = {
 #define X(name) #name,
@@ -65,16 +66,7 @@ static const at_opt local_rows[] = {
     AT_OPT_F64(T, weight_decay, "local.weight_decay", "0", 0, 10, "", "Decay of weights, in the gradient."),
     AT_OPT_F64(T, clip, "local.clip", "0", 0, 1e9, "", "Largest norm of a gradient; 0: no clipping."),
 };
-static const at_opt outer_rows[] = {
-    AT_OPT_ENUM(T, outer_kind, "outer.method", "fedavg", at_outer_names, "Server optimiser."),
-    AT_OPT_F64(T, outer_lr, "outer.lr", "1", 0, 100, "", "Server learning rate."),
-    AT_OPT_F64(T, outer_momentum, "outer.momentum", "0.9", 0, 0.9999, "", "Momentum (fedmom, fednesterov)."),
-    AT_OPT_F64(T, outer_beta1, "outer.beta1", "0.9", 0, 0.9999, "", "First decay (fedadam, fedyogi, fedadagrad)."),
-    AT_OPT_F64(T, outer_beta2, "outer.beta2", "0.99", 0, 0.9999, "", "Second decay (fedadam, fedyogi)."),
-    AT_OPT_F64(T, outer_eps, "outer.eps", "1e-3", 1e-30, 1, "", "Added to the root (fedadam, fedyogi, fedadagrad)."),
-    AT_OPT_INT(T, grid_bits, "outer.grid_bits", "50", 10, 100, "bits",
-               "Least bit of the fixed-point grid of exact sums: 2^-bits."),
-};
+static const at_opt outer_rows[] = {AT_OUTER_ROWS(T, "0.99", "1e-3")};
 static const at_opt world_rows[] = {
     AT_OPT_F64(T, dp_noise, "dp.noise", "0", 0, 1e6, "",
                "Deviation of the noise on the sum of updates over dp.clip; 0: no privacy."),

@@ -2,6 +2,7 @@
 /* The configuration of federated pre-training: keys, presets of the methods, and what depends on several keys. */
 #include <string.h>
 
+#include "sim/outer_rows.h"
 #include "sim/photon/photon.h"
 
 static const char *const method_names[] = {
@@ -72,16 +73,7 @@ static const at_opt local_rows[] = {
     AT_OPT_F64(T, weight_decay, "local.weight_decay", "0", 0, 1, "", "Decoupled weight decay."),
     AT_OPT_F64(T, clip, "local.clip", "1", 0, 1e9, "", "Largest norm of a gradient; 0: no clipping."),
 };
-static const at_opt outer_rows[] = {
-    AT_OPT_ENUM(T, outer_kind, "outer.method", "fedavg", at_outer_names, "Server optimiser."),
-    AT_OPT_F64(T, outer_lr, "outer.lr", "1", 0, 100, "", "Server learning rate."),
-    AT_OPT_F64(T, outer_momentum, "outer.momentum", "0.9", 0, 0.9999, "", "Momentum (fedmom, fednesterov)."),
-    AT_OPT_F64(T, outer_beta1, "outer.beta1", "0.9", 0, 0.9999, "", "First decay (fedadam, fedyogi)."),
-    AT_OPT_F64(T, outer_beta2, "outer.beta2", "0.95", 0, 0.9999, "", "Second decay (fedadam, fedyogi)."),
-    AT_OPT_F64(T, outer_eps, "outer.eps", "1e-9", 1e-30, 1, "", "Added to the root (fedadam, fedyogi)."),
-    AT_OPT_INT(T, grid_bits, "outer.grid_bits", "50", 10, 100, "bits",
-               "Least bit of the fixed-point grid of exact sums: 2^-bits."),
-};
+static const at_opt outer_rows[] = {AT_OUTER_ROWS(T, "0.95", "1e-9")};
 static const at_opt eval_rows[] = {
     AT_OPT_INT(T, eval_every, "eval.every", "1", 1, 1e9, "rounds", "Rounds between two evaluations."),
     AT_OPT_INT(T, eval_windows, "eval.windows", "64", 1, 1e9, "windows", "Held-out windows of each silo."),
