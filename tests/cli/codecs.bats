@@ -4,25 +4,6 @@
 
 load common
 
-setup_file() {
-  load common
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
-# train RUN RANKS [KEY=VALUE ...]
-train() {
-  on "$2" photon tiny.yaml run="$1" "${@:3}" 2>&1
-}
-
 # same_on_ranks NAME [KEY=VALUE ...]: two rounds of four of the five clients, on 1, 2, 3 and 4 ranks
 same_on_ranks() {
   local ranks

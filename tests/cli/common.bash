@@ -59,6 +59,25 @@ drop_scratch() {
   rm -rf "$SCRATCH"
 }
 
+# What most files begin and end with; a file that needs something else defines it after loading this one.
+setup_file() {
+  scratch
+  tiny .
+}
+
+setup() {
+  scratch
+}
+
+teardown_file() {
+  drop_scratch
+}
+
+# train RUN RANKS [KEY=VALUE ...]
+train() {
+  on "$2" photon tiny.yaml run="$1" "${@:3}" 2>&1
+}
+
 # same A B: two runs are identical; differ A B: they are not
 same() {
   run "$ATOLL" diff "$1" "$2"

@@ -5,12 +5,6 @@
 
 load common
 
-setup_file() {
-  load common
-  scratch
-  tiny .
-}
-
 setup() {
   scratch
   unset mounted
@@ -18,10 +12,6 @@ setup() {
 
 teardown() {
   [ -z "${mounted-}" ] || umount "$mounted"
-}
-
-teardown_file() {
-  drop_scratch
 }
 
 # refused CODE TEXT ARGUMENT...: one rank and four ($RANKS, if set) end with this code and one line that holds the text; %r in

@@ -5,25 +5,6 @@
 
 load common
 
-setup_file() {
-  load common
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
-# train RUN RANKS [KEY=VALUE ...]
-train() {
-  on "$2" photon tiny.yaml run="$1" "${@:3}" 2>&1
-}
-
 # python CODE: with h5py and numpy
 python() {
   "$ATOLL_PYTHON" -c "import h5py, numpy as np

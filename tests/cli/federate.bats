@@ -27,14 +27,6 @@ log: {level: warn}
 YAML
 }
 
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
 # python CODE: with h5py and numpy
 python() {
   "$ATOLL_PYTHON" -c "import h5py, numpy as np

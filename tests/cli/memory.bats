@@ -4,20 +4,6 @@
 
 load common
 
-setup_file() {
-  load common
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
 # planned RANKS [KEY=VALUE ...]: a model of 3.2 million parameters, large against what libraries take for themselves
 planned() {
   run on "$1" photon tiny.yaml run=run model.width=256 model.layers=4 model.heads=4 model.context=128 local.batch=4 \

@@ -5,19 +5,6 @@
 load common
 NET=$BATS_TEST_DIRNAME/../net/run
 
-setup_file() {
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
 # may_run OUTPUT-OF-NET: skips the test where this machine lets nobody make namespaces or links
 may_run() {
   "$NET" 1 1gbit -- true 2>skip.txt || {

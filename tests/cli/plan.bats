@@ -6,18 +6,9 @@
 load common
 
 setup_file() {
-  load common
   scratch
   tiny .
   sed -i '1i system: photon' tiny.yaml
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
 }
 
 # exactly FILE NAME: the exact figure of the line NAME of a plan

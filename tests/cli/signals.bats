@@ -4,20 +4,6 @@
 
 load common
 
-setup_file() {
-  load common
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
 # stopped SIGNAL POINT:N RANK RANKS RUN [KEY=VALUE ...]: rank RANK alone gets the signal there
 stopped() {
   ATOLL_FAULT_SIGNAL=$1 ATOLL_FAULT=$2 ATOLL_FAULT_RANK=$3 run on "$4" photon tiny.yaml run="$5" "${@:6}"

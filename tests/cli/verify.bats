@@ -5,7 +5,6 @@
 load common
 
 setup_file() {
-  load common
   scratch
   tiny .
   on 1 photon tiny.yaml run=good fed.rounds=6 checkpoint.every=2
@@ -15,14 +14,6 @@ setup_file() {
   echo "Something else." >>other/text/en/1.txt
   "$ATOLL" data text other/data.h5 silo=en:other/text/en,de:other/text/de,ru:other/text/ru 2>data.log
   on 1 photon tiny.yaml data=other/data.h5 run=alike fed.rounds=6 checkpoint.every=2
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
 }
 
 # verified RANKS ARGUMENT...: all is well

@@ -6,19 +6,6 @@
 
 load common
 
-setup_file() {
-  scratch
-  tiny .
-}
-
-setup() {
-  scratch
-}
-
-teardown_file() {
-  drop_scratch
-}
-
 teardown() {
   # a job that should have ended and did not
   [ -z "${job-}" ] || kill -KILL "$job" 2>/dev/null || true
