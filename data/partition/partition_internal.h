@@ -9,12 +9,15 @@
 struct at_partition {
   at_partition_cfg cfg;
   const at_examples *examples; /* borrowed */
-  at_split split;
-  int64_t clients, total, classes, max_size;
-  int64_t *first, *row;      /* dealt: [clients + 1], [total] */
-  int64_t *by_class;         /* [total]: rows in ascending order of class */
-  int64_t *class_first;      /* [classes + 1]: into by_class */
-  int64_t *stored, n_stored; /* clients of the set that have examples in this split */
+  at_split split, base;        /* this one; the one that says who a client is: training */
+  int64_t clients, total, base_total, classes, max_size;
+  bool is_drawn;
+  double each;                       /* drawn: examples of a client of weight 1 */
+  int64_t *first, *row;              /* dealt: [clients + 1], [total]; NULL: worked out when asked for */
+  int64_t *by_class;                 /* [total]: rows in ascending order of class */
+  int64_t *class_first, *base_first; /* [classes + 1]: into by_class; the same of the base */
+  int64_t *stored, n_stored;         /* by client: those of the set that clients are made of */
+  bool is_lent;                      /* whole clients are held out */
 };
 
 /* What a stream of a partition is for; `round` of the stream. */
@@ -22,11 +25,15 @@ typedef enum at_part_use { AT_PART_SIZE = 1, AT_PART_MIXTURE, AT_PART_ORDER, AT_
 /* Streams of SIZE and MIXTURE are the same for all splits. */
 at_stream at_part_stream(const at_partition *p, at_part_use use, int64_t client, int64_t class);
 
+/* Room for the table, all zero. */
+at_err at_part_allocate(at_partition *p);
+/* A table with clients that have nothing: each gets an example of those that have most. */
+at_err at_part_leave_none_empty(at_partition *p);
 /* The logarithm of a Gamma(alpha, 1) variate (Marsaglia and Tsang 2000), which does not underflow for small alpha. */
 double at_part_log_gamma(const at_stream *s, double alpha);
 /* The mean-one lognormal size of a client. */
 double at_part_weight(const at_partition *p, int64_t client);
-/* per_client examples each; the same times at_part_weight, at least 1 and at most AT_PART_MOST times as many. */
+/* p->each examples; the same times at_part_weight, at least 1 and at most AT_PART_MOST times as many. */
 enum { AT_PART_MOST = 50 };
 int64_t at_part_equal_size(const at_partition *p, int64_t client);
 int64_t at_part_varied_size(const at_partition *p, int64_t client);

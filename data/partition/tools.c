@@ -7,11 +7,16 @@
 
 at_stream at_part_stream(const at_partition *p, at_part_use use, int64_t client, int64_t class) {
   const bool of_all = use == AT_PART_SIZE || use == AT_PART_MIXTURE;
-  return (at_stream){.seed = (uint64_t)p->cfg.seed,
+  return (at_stream){.seed = p->cfg.seed,
                      .purpose = AT_RNG_PARTITION,
                      .client = (uint64_t)client,
                      .round = (uint64_t)use + (of_all ? 0 : 16 * (1 + (uint64_t)p->split)),
                      .step = (uint64_t) class};
+}
+
+at_err at_part_allocate(at_partition *p) {
+  AT_TRY(at_alloc(&p->first, (size_t)p->clients + 1, sizeof *p->first, "partition"));
+  return at_alloc(&p->row, (size_t)p->total, sizeof *p->row, "partition");
 }
 
 static double uniform_of(uint64_t word) {
@@ -48,14 +53,18 @@ double at_part_weight(const at_partition *p, int64_t client) {
   return exp(p->cfg.sigma * at_rng_normal(&s, 0) - 0.5 * p->cfg.sigma * p->cfg.sigma);
 }
 
+/* At least 1, at most so many and what there is. */
+static int64_t limited(const at_partition *p, double n, double most) {
+  return (int64_t)fmax(1, fmin(fmin((double)p->total, floor(most + 0.5)), floor(n + 0.5)));
+}
+
 int64_t at_part_equal_size(const at_partition *p, int64_t client) {
   (void)client;
-  return p->cfg.per_client < p->total ? p->cfg.per_client : p->total;
+  return limited(p, p->each, p->each);
 }
 
 int64_t at_part_varied_size(const at_partition *p, int64_t client) {
-  const double most = fmin((double)p->total, (double)AT_PART_MOST * (double)p->cfg.per_client);
-  return (int64_t)fmax(1, fmin(most, floor((double)p->cfg.per_client * at_part_weight(p, client) + 0.5)));
+  return limited(p, p->each * at_part_weight(p, client), p->each * AT_PART_MOST);
 }
 
 at_err at_part_weights(const at_partition *p, double **weight) {
@@ -70,6 +79,7 @@ at_err at_part_deal_shares(at_partition *p, const double *weight) {
   const at_stream s = at_part_stream(p, AT_PART_ORDER, 0, 0);
   const int64_t n = p->clients, rest = p->total - n;
   double sum = 0, before = 0;
+  AT_TRY(at_part_allocate(p));
   for (int64_t k = 0; k < n && weight != NULL; k++) {
     sum += weight[k];
   }
@@ -132,11 +142,13 @@ at_err at_part_deal_classes(at_partition *p, const double *weight) {
   double *share = NULL;
   int64_t *cut = NULL, *next = NULL;
   const size_t n = (size_t)p->clients;
-  at_err err = at_alloc(&share, n, sizeof *share, "partition");
+  at_err err = at_part_allocate(p);
+  err = err == AT_OK ? at_alloc(&share, n, sizeof *share, "partition") : err;
   err = err == AT_OK ? at_alloc(&cut, n + 1, sizeof *cut, "partition") : err;
   err = err == AT_OK ? at_alloc(&next, n, sizeof *next, "partition") : err;
   if (err == AT_OK) {
     deal_classes(p, weight, share, cut, next);
+    err = at_part_leave_none_empty(p);
   }
   at_free(share);
   at_free(cut);

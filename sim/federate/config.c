@@ -32,14 +32,8 @@ static const at_opt model_rows[] = {
     AT_OPT_STR(T, model, "model", "logreg",
                "Preset of a classifier: logreg, mlp, leaf_cnn, resnet18, ...; takes the shapes of the data."),
 };
+static const at_opt partition_rows[] = {AT_PARTITION_OPTS(T, partition)};
 static const at_opt fed_rows[] = {
-    AT_OPT_INT(T, population, "fed.population", "0", 0, 1e12, "clients", "Clients there are; 0: those of the data."),
-    AT_OPT_ENUM(T, partition, "fed.partition", "natural", at_population_names,
-                "Who has which examples: natural (clients of the data), iid, or dirichlet (mixtures of classes)."),
-    AT_OPT_INT(T, samples, "fed.samples", "0", 0, 1e9, "examples",
-               "Training examples of a client, mean; 0: all that a client of the data has."),
-    AT_OPT_F64(T, dirichlet, "fed.alpha", "0.5", 1e-6, 1e6, "", "Concentration of the mixtures (dirichlet)."),
-    AT_OPT_F64(T, skew, "fed.skew", "0", 0, 4, "", "Spread of the clients' sizes: deviation of their logarithm."),
     AT_OPT_INT(T, per_round, "fed.per_round", "10", 1, 1e9, "clients", "Clients whose results a round waits for."),
     AT_OPT_INT(T, rounds, "fed.rounds", "20", 1, 1e9, "rounds", "Rounds of the run."),
     AT_OPT_ENUM(T, draw, "fed.draw", "uniform", at_draw_names,
@@ -98,6 +92,7 @@ static const at_opt eval_rows[] = {
 
 static const at_opt_table method_table = AT_OPT_TABLE("Method", method_rows);
 static const at_opt_table model_table = AT_OPT_TABLE("Data and model", model_rows);
+static const at_opt_table partition_table = AT_OPT_TABLE("Clients", partition_rows);
 static const at_opt_table fed_table = AT_OPT_TABLE("Federation", fed_rows);
 static const at_opt_table local_table = AT_OPT_TABLE("Local training", local_rows);
 static const at_opt_table outer_table = AT_OPT_TABLE("Server", outer_rows);
@@ -141,8 +136,10 @@ static at_err resolve(at_opts *set, void *cfg) {
   if (c->dp_noise > 0) {
     AT_TRY(check_privacy(set, c));
   }
-  if (c->population > 0 && c->per_round > c->population) {
-    return at_opts_reject(set, "fed.per_round", "there are only fed.population = %lld", (long long)c->population);
+  AT_TRY(at_partition_check(set, &c->partition));
+  if (c->partition.clients > 0 && c->per_round > c->partition.clients) {
+    return at_opts_reject(set, "fed.per_round", "there are only partition.clients = %lld",
+                          (long long)c->partition.clients);
   }
   if (c->buffer > 0 && (m->pooled || m->isolated || c->deadline_s > 0 || c->select > 1)) {
     return at_opts_reject(set, "async.buffer", "method %s, deadlines and fed.select go with rounds: set it to 0",
@@ -181,13 +178,17 @@ static void list_methods(FILE *out) {
   for (int i = 0; i < AT_FEDERATE_METHOD_COUNT; i++) {
     fprintf(out, "    method=%-12s %s\n", at_federate_methods[i]->name, at_federate_methods[i]->summary);
   }
+  for (const at_partition_row *row = at_partition_table; row->name != NULL; row++) {
+    fprintf(out, "    partition.scheme=%-10s %s\n", row->name, row->help);
+  }
 }
 
 const at_system at_federate_system = {
     .name = "federate",
     .summary = "Cross-device federated learning: FedAvg and its relatives on classification.",
     .cfg_bytes = sizeof(at_federate_cfg),
-    .tables = {&method_table, &model_table, &fed_table, &local_table, &outer_table, &world_table, &eval_table},
+    .tables = {&method_table, &model_table, &partition_table, &fed_table, &local_table, &outer_table, &world_table,
+               &eval_table},
     .resolve = resolve,
     .run = at_federate_run,
     .list = list_methods,

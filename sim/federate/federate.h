@@ -32,7 +32,7 @@ typedef enum at_federate_weights { AT_WEIGHTS_EXAMPLES, AT_WEIGHTS_UNIFORM } at_
 
 typedef struct at_federate_cfg {
   at_run_cfg run;
-  int method, partition, draw, weights, outer_kind, eval_split;
+  int method, draw, weights, outer_kind, eval_split;
   /* method */
   double mu, lambda, alpha_inner;
   char *head, *norms;
@@ -40,9 +40,10 @@ typedef struct at_federate_cfg {
   /* data and model */
   char *model, *test;
   int64_t hold;
+  at_partition_cfg partition; /* without a seed: the run has one */
   /* federation */
-  int64_t population, samples, per_round, rounds, max_failed_rounds;
-  double dirichlet, skew, select, deadline_s;
+  int64_t per_round, rounds, max_failed_rounds;
+  double select, deadline_s;
   int64_t buffer, max_staleness;
   int64_t shards, state_memory;
   /* local */
@@ -188,7 +189,7 @@ struct at_federate {
   int64_t n_clients, per_round;
   /* read-only after set-up */
   at_examples *set;
-  at_population *population;
+  at_population population;
   at_classifier_task *task;
   at_fleet *fleet;
   at_learner learner;

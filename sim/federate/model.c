@@ -82,7 +82,7 @@ static int64_t most_at_once(const at_federate_cfg *c) {
 /* Multiplications and additions to train on one example. */
 static at_err count_work(at_federate *f) {
   const at_program *p;
-  int64_t most = at_population_most(f->population), batch = f->cfg->batch;
+  int64_t most = at_partition_max_size(f->population.split[AT_SPLIT_TRAIN]), batch = f->cfg->batch;
   batch = f->method->pooled || batch < most ? batch : most;
   at_task *task = at_classifier_task_get(f->task);
   AT_TRY(at_task_program(task, AT_PASS_TRAIN, batch, &p));
@@ -94,7 +94,7 @@ at_err at_federate_build_model(at_federate *f) {
   at_model m;
   AT_TRY(fit_model(f, &m));
   AT_TRY(at_classifier_task_create(&f->task, &m, NULL, f->s->kernels));
-  AT_TRY(at_learner_init(&f->learner, f->task, f->population, f->set, f->s->kernels, (uint64_t)f->cfg->run.seed,
+  AT_TRY(at_learner_init(&f->learner, f->task, &f->population, f->set, f->s->kernels, (uint64_t)f->cfg->run.seed,
                          most_at_once(f->cfg)));
   f->params = f->learner.params;
   f->length = f->learner.length;

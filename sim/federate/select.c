@@ -16,7 +16,7 @@ static double payload(const at_federate *f) {
 
 double at_federate_answer_s(const void *federate, int64_t client, int64_t ask, double now_s) {
   const at_federate *f = federate;
-  double examples = (double)(at_population_count(f->population, AT_SPLIT_TRAIN, client) * f->cfg->epochs);
+  double examples = (double)(at_population_size(&f->population, AT_SPLIT_TRAIN, client) * f->cfg->epochs);
   at_errand e = {.flops = f->flops_per_example * examples, .down_bytes = payload(f), .up_bytes = payload(f)};
   return at_fleet_answer_s(f->fleet, client, ask, now_s, &e);
 }
@@ -31,7 +31,7 @@ static at_err make_room(at_federate *f, int64_t n) {
 }
 
 static void add_turn(at_federate *f, int64_t client, int64_t version, int64_t round, double factor) {
-  int64_t examples = at_population_count(f->population, AT_SPLIT_TRAIN, client);
+  int64_t examples = at_population_size(&f->population, AT_SPLIT_TRAIN, client);
   bool uniform = f->cfg->weights == AT_WEIGHTS_UNIFORM;
   f->turn[f->n_turns++] = (at_turn){.client = client,
                                     .examples = examples,
@@ -73,7 +73,7 @@ static at_err select_round(at_federate *f) {
                   .clients = f->n_clients,
                   .per_round = asked < f->n_clients ? asked : f->n_clients,
                   .seed = (uint64_t)f->cfg->run.seed,
-                  .population = f->population};
+                  .training = f->population.split[AT_SPLIT_TRAIN]};
   AT_TRY(at_draw_round(&draw, f->count.round, &n, &ids));
   at_err err = keep_first(f, n, ids);
   at_free(ids);

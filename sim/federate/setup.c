@@ -26,15 +26,11 @@ static at_err load_data(at_federate *f) {
     at_log_info(f->s->log, "data", "%s is larger than data_hold: it is read as needed", c->run.data);
   }
   f->planned_bytes += (size_t)at_examples_bytes(f->set);
-  at_population_spec spec = {.set = f->set,
-                             .kind = c->partition,
-                             .clients = c->population,
-                             .samples = c->samples,
-                             .alpha = c->dirichlet,
-                             .skew = c->skew,
-                             .seed = (uint64_t)c->run.seed};
-  AT_TRY(at_population_create(&f->population, &spec));
-  f->n_clients = at_population_clients(f->population);
+  at_partition_cfg partition = c->partition;
+  partition.seed = (uint64_t)c->run.seed;
+  AT_TRY(at_population_init(&f->population, f->set, &partition));
+  f->planned_bytes += (size_t)at_population_bytes(&f->population);
+  f->n_clients = at_partition_clients(f->population.split[AT_SPLIT_TRAIN]);
   f->per_round = c->per_round;
   if (f->per_round > f->n_clients) {
     return AT_FAIL(AT_ERR_CONFIG, "fed.per_round = %lld, but there are %lld clients", (long long)f->per_round,
@@ -276,7 +272,7 @@ void at_federate_destroy(at_federate *f) {
   at_buffered_destroy(f->buffered);
   at_shelf_destroy(f->shelf);
   at_fleet_destroy(f->fleet);
-  at_population_destroy(f->population);
+  at_population_fini(&f->population);
   at_examples_close(f->set);
   at_metrics_destroy(f->metrics);
   at_provenance_destroy(f->prov);

@@ -49,14 +49,14 @@ int64_t at_corpus_text(const at_corpus *c, const at_tokens *t, int64_t start, in
 int64_t at_corpus_text_bytes(const at_corpus *c, const at_tokens *t, int64_t start, int64_t count);
 
 /* How silos are dealt to clients. */
-typedef enum at_partition {
+typedef enum at_reading {
   AT_PARTITION_SILO, /* client k reads silo k mod S; clients of one silo read disjoint windows */
   AT_PARTITION_IID   /* every client reads all silos in turn, one window each, disjoint from the other clients' */
-} at_partition;
+} at_reading;
 
 typedef struct at_streams {
   const at_corpus *corpus; /* borrowed */
-  int partition;           /* at_partition */
+  int partition;           /* at_reading */
   int64_t n_clients, context;
   uint64_t seed;
 } at_streams;

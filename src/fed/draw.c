@@ -42,7 +42,7 @@ static at_err draw_by_keys(const at_draw *d, const at_stream *s, int64_t n, int6
   key *keys;
   AT_TRY(at_alloc(&keys, (size_t)d->clients, sizeof *keys, "sampling keys"));
   for (int64_t i = 0; i < d->clients; i++) {
-    double weight = (double)at_population_count(d->population, AT_SPLIT_TRAIN, i);
+    double weight = (double)at_partition_size(d->training, i);
     keys[i] = (key){-log1p(-at_rng_uniform(s, (uint64_t)i)) / weight, i};
   }
   qsort(keys, (size_t)d->clients, sizeof *keys, by_key);
@@ -69,7 +69,7 @@ static bool insert(int64_t *table, int64_t mask, int64_t id) {
 /* Propose uniformly, accept in proportion to the weight, leave out repetitions: for small shares of many clients. */
 static at_err draw_by_rejection(const at_draw *d, const at_stream *s, int64_t n, int64_t *ids) {
   int64_t size = 16, *table, have = 0;
-  double most = (double)at_population_most(d->population);
+  double most = (double)at_partition_max_size(d->training);
   while (size < 2 * n) {
     size *= 2;
   }
@@ -81,7 +81,7 @@ static at_err draw_by_rejection(const at_draw *d, const at_stream *s, int64_t n,
   while (have < n) {
     int64_t id = (int64_t)at_rng_below(&draw, 0, (uint64_t)d->clients);
     double u = at_rng_uniform(&draw, 64) * most;
-    if (u < (double)at_population_count(d->population, AT_SPLIT_TRAIN, id) && insert(table, size - 1, id)) {
+    if (u < (double)at_partition_size(d->training, id) && insert(table, size - 1, id)) {
       ids[have++] = id;
     }
     draw.step++;

@@ -8,7 +8,7 @@
 #ifndef AT_FED_DRAW_H
 #define AT_FED_DRAW_H
 
-#include "src/fed/population.h"
+#include "data/partition/partition.h"
 
 #define AT_DRAWS(X) X(uniform) X(weighted) X(cyclic) X(poisson)
 typedef enum at_draw_kind {
@@ -23,7 +23,7 @@ typedef struct at_draw {
   int kind; /* at_draw_kind */
   int64_t clients, per_round;
   uint64_t seed;
-  const at_population *population; /* weighted; borrowed */
+  const at_partition *training; /* weighted; borrowed */
 } at_draw;
 
 /* *ids = the clients of round `round` (from 0), ascending, at_free; may be none with poisson. */

@@ -13,6 +13,9 @@ static at_err check_fit(const at_learner *l, const at_classifier_task *task) {
   const at_model *m = at_classifier_task_model(task);
   const at_example_task *have = at_examples_task(l->set);
   int64_t inputs = at_shape_count(m->input);
+  if (have->classes == 0) {
+    return AT_FAIL(AT_ERR_CONFIG, "%s has no classes: it cannot be learned by a classifier", at_examples_path(l->set));
+  }
   if (inputs != have->inputs || m->classes < have->classes) {
     return AT_FAIL(AT_ERR_CONFIG, "model %s takes %lld inputs and tells %lld classes apart, %s has %lld and %lld",
                    m->name, (long long)inputs, (long long)m->classes, at_examples_path(l->set), (long long)have->inputs,
@@ -28,7 +31,7 @@ at_err at_learner_init(at_learner *l, at_classifier_task *task, const at_populat
   l->params = at_task_params(t)->count;
   l->length = l->params + at_task_states(t)->count;
   AT_TRY(check_fit(l, task));
-  l->rows_cap = at_population_most(p);
+  l->rows_cap = at_population_max_size(p);
   AT_TRY(at_alloc(&l->x, (size_t)(batch * at_examples_task(set)->inputs), sizeof *l->x, "batch of inputs"));
   AT_TRY(at_alloc(&l->label, (size_t)batch, sizeof *l->label, "batch of labels"));
   return at_alloc(&l->row, (size_t)l->rows_cap, sizeof *l->row, "rows of a client");
@@ -49,16 +52,16 @@ size_t at_learner_bytes(const at_learner *l) {
 at_err at_learner_open(at_learner *l, at_split split, const at_crowd *who, int64_t *n) {
   *n = 0;
   for (int64_t i = 0; i < who->n; i++) {
-    *n += at_population_count(l->population, split, who->client[i]);
+    *n += at_population_size(l->population, split, who->client[i]);
   }
   if (*n > l->rows_cap) {
     AT_TRY(at_realloc(&l->row, (size_t)*n, sizeof *l->row, "rows of several clients"));
     l->rows_cap = *n;
   }
   int64_t at = 0;
-  for (int64_t i = 0; i < who->n; i++) {
-    AT_TRY(at_population_rows(l->population, split, who->client[i], l->row + at));
-    at += at_population_count(l->population, split, who->client[i]);
+  for (int64_t i = 0; i<who->n && * n> 0; i++) {
+    at_partition_rows(l->population->split[split], who->client[i], l->row + at);
+    at += at_population_size(l->population, split, who->client[i]);
   }
   return AT_OK;
 }

@@ -30,7 +30,7 @@ typedef struct at_learner {
   void *poll_context;
 } at_learner;
 
-/* batch: the most examples at once.  AT_ERR_CONFIG: the model does not take what the set has. */
+/* batch: the most examples at once.  AT_ERR_CONFIG: the set has no classes, or the model does not take what it has. */
 at_err at_learner_init(at_learner *l, at_classifier_task *task, const at_population *p, at_examples *set,
                        const at_kernels *k, uint64_t seed, int64_t batch);
 void at_learner_fini(at_learner *l);

@@ -125,15 +125,33 @@ t = metric("async-1", "virtual_seconds"); assert np.all(np.diff(t) > 0), t'
 }
 
 @test "populations larger than the data, long tails, other draws" {
-  conforms large fed.population=1000000 fed.samples=6 fed.skew=1 fed.draw=weighted eval.clients=20
-  conforms mixed fed.population=50000 fed.partition=dirichlet fed.samples=5 fed.draw=cyclic eval.clients=20
-  train iid-1 1 fed.population=30 fed.partition=iid fed.samples=4
-  train iid-3 3 fed.population=30 fed.partition=iid fed.samples=4
-  same iid-1 iid-3
+  conforms large partition.clients=1000000 partition.per_client=6 fed.draw=weighted eval.clients=20
+  conforms tails partition.clients=1000000 partition.per_client=6 partition.scheme=combined partition.sigma=1.5 fed.draw=weighted \
+    eval.clients=20
+  conforms mixed partition.clients=50000 partition.scheme=dirichlet partition.per_client=5 fed.draw=cyclic eval.clients=20
+  python 'large, tails = (np.diff(metric(f"{r}-1", "examples")) for r in ("large", "tails"))
+assert np.all(large <= 60) and not np.all(tails <= 60), (large, tails)'
+}
+
+@test "every scheme of partition, dealt and drawn, is the same on any number of ranks" {
+  local scheme ranks keys=(method=scaffold partition.clients=30 fed.per_round=6 eval.clients=30)
+  for scheme in natural iid dirichlet shards quantity combined; do
+    for ranks in 1 2 3; do
+      train "$scheme-dealt-$ranks" "$ranks" partition.scheme=$scheme "${keys[@]}"
+      train "$scheme-drawn-$ranks" "$ranks" partition.scheme=$scheme partition.per_client=8 "${keys[@]}"
+    done
+    for ranks in 2 3; do
+      same "$scheme-dealt-1" "$scheme-dealt-$ranks"
+      same "$scheme-drawn-1" "$scheme-drawn-$ranks"
+    done
+    differ "$scheme-dealt-1" "$scheme-drawn-1"
+    [ $scheme = natural ] || differ natural-dealt-1 "$scheme-dealt-1"
+  done
+  python 'e = h5py.File("iid-dealt-1/evaluation.h5")["examples"][:]; assert e.sum() == 48 and e.min() >= 1, e'
 }
 
 @test "all are visited once in a cycle, and their state is on disk" {
-  train cycle 2 method=scaffold fed.draw=cyclic fed.population=20 fed.samples=3
+  train cycle 2 method=scaffold fed.draw=cyclic partition.clients=20 partition.per_client=3
   python 'assert metric("cycle", "stateful_clients").tolist() == [5, 10, 15, 20]'
 }
 
@@ -150,7 +168,7 @@ assert theta("avg").tobytes() != theta("avg", 2).tobytes()'
 }
 
 @test "identities: one client, all its examples at once: FedAvg is centralised is SCAFFOLD" {
-  local one="fed.population=1 fed.per_round=1 local.batch=64 local.epochs=3 eval.clients=1"
+  local one="partition.clients=1 fed.per_round=1 local.batch=64 local.epochs=3 eval.clients=1"
   # shellcheck disable=SC2086 # the words
   for method in fedavg centralised scaffold; do
     train "one-$method" 1 method=$method $one
@@ -208,9 +226,21 @@ assert set(np.unique(a)) == {0, 1} and len(np.unique(b)) > 100'
   run train no 1 model=gpt_d64
   [ "$status" -eq 2 ]
   [[ $output == *"model = gpt_d64"* ]]
-  run train no 1 fed.population=1000
+  run train no 1 partition.clients=1000
   [ "$status" -eq 2 ]
-  [[ $output == *samples* ]]
+  [[ $output == *"partition.clients = 1000"*partition.per_client* ]]
+  run train no 1 partition.clients=100
+  [ "$status" -eq 2 ]
+  [[ $output == *"partition.clients = 100"*"would share"*partition.per_client* ]]
+  run train no 1 partition.scheme=shards partition.shards=17
+  [ "$status" -eq 2 ]
+  [[ $output == *"partition.shards = 17"*"would need 204 examples"* ]]
+  run train no 1 partition.scheme=iid partition.sigma=2
+  [ "$status" -eq 2 ]
+  [[ $output == *"partition.sigma = 2"*"partition.scheme=iid"* ]]
+  run train no 1 partition.clients=4
+  [ "$status" -eq 2 ]
+  [[ $output == *"fed.per_round = 5"*"partition.clients = 4"* ]]
   run train no 2 fed.per_round=13
   [ "$status" -eq 2 ]
   run train no 1 devices.device=abacus

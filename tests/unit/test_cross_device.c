@@ -11,17 +11,20 @@
 #include "src/fed/buffered.h"
 #include "src/fed/deal.h"
 #include "src/fed/draw.h"
+#include "src/fed/population.h"
 #include "src/fed/privacy.h"
 #include "src/stats/rdp.h"
 
-/* ---- populations and draws: on a set of six clients with 2, 4, .. 12 examples of three classes ---- */
+/* ---- populations and draws: on a set of six clients with 2, 4, .. 12 examples of three classes, and on one of 6000 examples ---- */
 
-static char path[] = "/tmp/atoll_crowd_XXXXXX";
-static at_examples *set;
+static char path[] = "/tmp/atoll_crowd_XXXXXX", large_path[] = "/tmp/atoll_crowd_XXXXXX";
+static at_examples *set, *large;
+
+enum { LARGE = 6000 };
 
 static void write_client(at_h5 *f, const char *group, int c, int64_t n) {
-  float x[16][2];
-  int32_t y[16];
+  static float x[LARGE][2];
+  static int32_t y[LARGE];
   char name[64];
   for (int64_t i = 0; i < n; i++) {
     x[i][0] = (float)c;
@@ -36,75 +39,108 @@ static void write_client(at_h5 *f, const char *group, int c, int64_t n) {
   assert_ok(at_h5_write(f, &d, y));
 }
 
+static void start_file(char *name, at_h5 **f) {
+  int fd = mkstemp(name);
+  assert_true(fd >= 0);
+  close(fd);
+  assert_ok(at_h5_create(f, name, "data", 0));
+}
+
 static int make_set(void **state) {
   (void)state;
   at_h5 *f;
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  close(fd);
-  assert_ok(at_h5_create(&f, path, "data", 0));
+  start_file(path, &f);
   for (int c = 0; c < 6; c++) {
     write_client(f, "examples", c, 2 + 2 * c);
     write_client(f, "test", c, 3);
   }
   assert_ok(at_h5_commit(f));
+  start_file(large_path, &f);
+  write_client(f, "examples", 0, LARGE);
+  assert_ok(at_h5_commit(f));
   assert_ok(at_examples_open(&set, path, NULL));
+  assert_ok(at_examples_open(&large, large_path, NULL));
   return 0;
 }
 
 static int remove_set(void **state) {
   (void)state;
   at_examples_close(set);
-  return unlink(path);
+  at_examples_close(large);
+  return unlink(path) + unlink(large_path);
 }
 
-static at_population *population(int kind, int64_t clients, int64_t samples, double skew) {
-  at_population *p;
-  at_population_spec spec = {
-      .set = set, .kind = kind, .clients = clients, .samples = samples, .alpha = 0.3, .skew = skew, .seed = 5};
-  assert_ok(at_population_create(&p, &spec));
+static at_population population(const at_examples *of, at_partition_scheme scheme, int64_t clients, int64_t per_client,
+                                double sigma) {
+  at_population p;
+  const at_partition_cfg cfg = {.scheme = scheme,
+                                .clients = clients,
+                                .per_client = per_client,
+                                .alpha = 0.3,
+                                .sigma = sigma,
+                                .shards = 2,
+                                .seed = 5};
+  assert_ok(at_population_init(&p, of, &cfg));
   return p;
 }
 
 static void natural_clients_are_those_of_the_set(void **state) {
   (void)state;
-  at_population *p = population(AT_POPULATION_natural, 0, 0, 0);
+  at_population p = population(set, AT_PARTITION_natural, 0, 0, 0);
   int64_t row[16];
-  assert_int_equal(at_population_clients(p), 6);
-  assert_int_equal(at_population_most(p), 12);
+  assert_int_equal(at_partition_clients(p.split[AT_SPLIT_TRAIN]), 6);
+  assert_int_equal(at_population_max_size(&p), 12);
   for (int64_t k = 0; k < 6; k++) {
-    assert_int_equal(at_population_count(p, AT_SPLIT_TRAIN, k), 2 + 2 * k);
-    assert_int_equal(at_population_count(p, AT_SPLIT_TEST, k), 3);
-    assert_ok(at_population_rows(p, AT_SPLIT_TRAIN, k, row));
+    assert_int_equal(at_population_size(&p, AT_SPLIT_TRAIN, k), 2 + 2 * k);
+    assert_int_equal(at_population_size(&p, AT_SPLIT_TEST, k), 3);
+    assert_int_equal(at_population_size(&p, AT_SPLIT_VALIDATION, k), 0);
+    at_partition_rows(p.split[AT_SPLIT_TRAIN], k, row);
     assert_int_equal(row[0], at_examples_first(set, AT_SPLIT_TRAIN, k));
+    at_partition_rows(p.split[AT_SPLIT_TEST], k, row);
+    assert_int_equal(row[0], at_examples_first(set, AT_SPLIT_TEST, k));
   }
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
-static void iid_clients_share_no_example_while_there_are_enough(void **state) {
+/* The share of the set that is held out, of what is drawn; at least one. */
+static void held_out_counts_are_in_proportion(void **state) {
   (void)state;
-  at_population *p = population(AT_POPULATION_iid, 10, 4, 0); /* 42 examples */
+  static const int64_t per_client[] = {1, 4, 7, 28}, held_out[] = {1, 2, 3, 12}; /* 18 of 42, rounded */
+  for (int i = 0; i < 4; i++) {
+    for (int scheme = AT_PARTITION_iid; scheme <= AT_PARTITION_combined; scheme++) {
+      at_population p = population(set, scheme, 1000000, per_client[i], 0); /* no deviation: all sizes are the mean */
+      assert_int_equal(at_population_size(&p, AT_SPLIT_TRAIN, 123456), per_client[i]);
+      assert_int_equal(at_population_size(&p, AT_SPLIT_TEST, 123456), held_out[i]);
+      assert_true(at_population_bytes(&p) < 4096);
+      at_population_fini(&p);
+    }
+  }
+}
+
+static void iid_clients_share_no_example_when_dealt(void **state) {
+  (void)state;
+  at_population p = population(set, AT_PARTITION_iid, 10, 0, 0); /* 42 examples */
   int seen[42] = {0};
   for (int64_t k = 0; k < 10; k++) {
-    int64_t row[4];
-    assert_int_equal(at_population_count(p, AT_SPLIT_TRAIN, k), 4);
-    assert_ok(at_population_rows(p, AT_SPLIT_TRAIN, k, row));
-    for (int i = 0; i < 4; i++) {
+    int64_t row[5], n = at_population_size(&p, AT_SPLIT_TRAIN, k);
+    assert_in_range(n, 4, 5);
+    at_partition_rows(p.split[AT_SPLIT_TRAIN], k, row);
+    for (int i = 0; i < n; i++) {
       assert_int_equal(seen[row[i]]++, 0);
     }
   }
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
 static void mixtures_hold_what_they_say(void **state) {
   (void)state;
   enum { CLIENTS = 400, SAMPLES = 30 };
-  at_population *p = population(AT_POPULATION_dirichlet, CLIENTS, SAMPLES, 0);
+  at_population p = population(set, AT_PARTITION_dirichlet, CLIENTS, SAMPLES, 0);
   double first = 0, square = 0;
   for (int64_t k = 0; k < CLIENTS; k++) {
     int64_t row[SAMPLES];
     double count = 0;
-    assert_ok(at_population_rows(p, AT_SPLIT_TRAIN, k, row));
+    at_partition_rows(p.split[AT_SPLIT_TRAIN], k, row);
     for (int i = 0; i < SAMPLES; i++) {
       assert_in_range(row[i], 0, 41);
       count += at_examples_labels(set, AT_SPLIT_TRAIN)[row[i]] == 0;
@@ -116,30 +152,30 @@ static void mixtures_hold_what_they_say(void **state) {
   double variance = 2.0 / 9 / (3 * 0.3 + 1), all = variance + (2.0 / 9 - variance) / SAMPLES;
   assert_true(fabs(first - 1.0 / 3) < 4 * sqrt(all / CLIENTS));
   assert_true(fabs(square - first * first - all) < 0.25 * all);
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
 static void long_tails_keep_their_mean(void **state) {
   (void)state;
   enum { CLIENTS = 20000 };
-  at_population *p = population(AT_POPULATION_iid, CLIENTS, 50, 1);
+  at_population p = population(large, AT_PARTITION_quantity, CLIENTS, 50, 1);
   double mean = 0;
   int64_t most = 0;
   for (int64_t k = 0; k < CLIENTS; k++) {
-    int64_t n = at_population_count(p, AT_SPLIT_TRAIN, k);
+    int64_t n = at_population_size(&p, AT_SPLIT_TRAIN, k);
     mean += (double)n / CLIENTS;
     most = n > most ? n : most;
   }
   assert_true(fabs(mean - 50) < 4 * 50 * sqrt((M_E - 1) / CLIENTS));
-  assert_true(most > 500 && most <= at_population_most(p));
-  at_population_destroy(p);
+  assert_true(most > 500 && most <= at_population_max_size(&p));
+  at_population_fini(&p);
 }
 
 static void draws_are_ascending_and_different(void **state) {
   (void)state;
-  at_population *p = population(AT_POPULATION_iid, 1000, 5, 1);
+  at_population p = population(set, AT_PARTITION_quantity, 1000, 5, 1);
   for (int kind = 0; kind < AT_DRAW_COUNT; kind++) {
-    at_draw d = {.kind = kind, .clients = 1000, .per_round = 300, .seed = 7, .population = p};
+    at_draw d = {.kind = kind, .clients = 1000, .per_round = 300, .seed = 7, .training = p.split[AT_SPLIT_TRAIN]};
     for (int64_t round = 0; round < 5; round++) {
       int64_t n, *ids;
       assert_ok(at_draw_round(&d, round, &n, &ids));
@@ -151,7 +187,7 @@ static void draws_are_ascending_and_different(void **state) {
       at_free(ids);
     }
   }
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
 static void a_cycle_visits_all_once(void **state) {
@@ -175,10 +211,10 @@ static void a_cycle_visits_all_once(void **state) {
 /* Both ways to draw by weight: of two rounds' worth of draws of one client, its frequency is in proportion. */
 static void weights_count(void **state) {
   (void)state;
-  at_population *p = population(AT_POPULATION_natural, 0, 0, 0); /* 2, 4, .. 12: 42 in all */
+  at_population p = population(set, AT_PARTITION_natural, 0, 0, 0); /* 2, 4, .. 12: 42 in all */
   enum { ROUNDS = 6000 };
   double seen[6] = {0};
-  at_draw d = {.kind = AT_DRAW_weighted, .clients = 6, .per_round = 1, .seed = 3, .population = p};
+  at_draw d = {.kind = AT_DRAW_weighted, .clients = 6, .per_round = 1, .seed = 3, .training = p.split[AT_SPLIT_TRAIN]};
   for (int64_t round = 0; round < ROUNDS; round++) {
     int64_t n, *ids;
     assert_ok(at_draw_round(&d, round, &n, &ids));
@@ -189,7 +225,7 @@ static void weights_count(void **state) {
     double share = (2.0 + 2 * k) / 42;
     assert_true(fabs(seen[k] / ROUNDS - share) < 4 * sqrt(share * (1 - share) / ROUNDS));
   }
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
 static void poisson_draws_vary_as_they_should(void **state) {
@@ -213,11 +249,11 @@ static void poisson_draws_vary_as_they_should(void **state) {
 static void long_tails_are_dealt_evenly(void **state) {
   (void)state;
   enum { CLIENTS = 200, RANKS = 4 };
-  at_population *p = population(AT_POPULATION_iid, CLIENTS, 100, 1.5);
+  at_population p = population(large, AT_PARTITION_quantity, CLIENTS, 100, 1.5);
   double cost[CLIENTS], speed[RANKS] = {1, 1, 1, 1}, uneven[RANKS] = {1, 2, 1, 0.5}, took, load[RANKS] = {0};
   int rank[CLIENTS];
   for (int64_t k = 0; k < CLIENTS; k++) {
-    cost[k] = (double)at_population_count(p, AT_SPLIT_TRAIN, k);
+    cost[k] = (double)at_population_size(&p, AT_SPLIT_TRAIN, k);
   }
   assert_ok(at_deal(CLIENTS, cost, RANKS, speed, rank, &took));
   for (int k = 0; k < CLIENTS; k++) {
@@ -229,7 +265,7 @@ static void long_tails_are_dealt_evenly(void **state) {
   assert_true(took <= 1.05 * at_deal_bound(CLIENTS, cost, RANKS, speed));
   assert_ok(at_deal(CLIENTS, cost, RANKS, uneven, rank, &took));
   assert_true(took <= 1.05 * at_deal_bound(CLIENTS, cost, RANKS, uneven));
-  at_population_destroy(p);
+  at_population_fini(&p);
 }
 
 static void one_large_client_bounds_the_makespan(void **state) {
@@ -384,7 +420,8 @@ static void clipping_bounds_and_noise_has_its_size(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(natural_clients_are_those_of_the_set),
-      cmocka_unit_test(iid_clients_share_no_example_while_there_are_enough),
+      cmocka_unit_test(held_out_counts_are_in_proportion),
+      cmocka_unit_test(iid_clients_share_no_example_when_dealt),
       cmocka_unit_test(mixtures_hold_what_they_say),
       cmocka_unit_test(long_tails_keep_their_mean),
       cmocka_unit_test(draws_are_ascending_and_different),

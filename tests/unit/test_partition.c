@@ -13,7 +13,25 @@ enum { CLIENTS = 6, CLASSES = 10, TRAIN = 3000, TEST = 600 };
 static char folder[64], path[96];
 static at_examples *set;
 
-/* Six stored clients of 300, 400, ... 800 training rows; row numbers are the inputs, labels are uneven between classes. */
+static at_err write_client(at_h5 *f, const char *group, int c, int64_t n, int64_t *number) {
+  static float x[1000];
+  static int32_t y[1000];
+  char name[64];
+  for (int64_t i = 0; i < n; i++) {
+    const at_stream s = {.seed = 9, .purpose = AT_RNG_TEST};
+    x[i] = (float)*number;
+    y[i] = (int32_t)(sqrt(at_rng_uniform(&s, (uint64_t)(*number)++)) * CLASSES);
+  }
+  snprintf(name, sizeof name, "/%s/c%d/x", group, c);
+  at_h5_desc d = {.path = name, .type = AT_H5_F32, .ndims = 2, .dims = {n, 1}, .units = "1", .description = "x"};
+  AT_TRY(at_h5_write(f, &d, x));
+  snprintf(name, sizeof name, "/%s/c%d/y", group, c);
+  d = (at_h5_desc){.path = name, .type = AT_H5_I32, .ndims = 1, .dims = {n}, .units = "1", .description = "y"};
+  return at_h5_write(f, &d, y);
+}
+
+/* Six stored clients of 250, 350, ... 750 training rows and 100 held-out ones; row numbers are the inputs, labels are uneven
+ * between classes. */
 static int make_set(void **state) {
   (void)state;
   at_h5 *f;
@@ -25,23 +43,8 @@ static int make_set(void **state) {
   int64_t number = 0;
   at_err err = at_h5_create(&f, path, "data", 0);
   for (int c = 0; err == AT_OK && c < CLIENTS; c++) {
-    for (int split = 0; err == AT_OK && split < 2; split++) {
-      static float x[1000];
-      static int32_t y[1000];
-      const int64_t n = split == 0 ? 250 + 100 * c : 100;
-      char name[64];
-      for (int64_t i = 0; i < n; i++) {
-        const at_stream s = {.seed = 9, .purpose = AT_RNG_TEST};
-        x[i] = (float)number;
-        y[i] = (int32_t)(sqrt(at_rng_uniform(&s, (uint64_t)number++)) * CLASSES);
-      }
-      snprintf(name, sizeof name, "/%s/c%d/x", split == 0 ? "examples" : "test", c);
-      at_h5_desc d = {.path = name, .type = AT_H5_F32, .ndims = 2, .dims = {n, 1}, .units = "1", .description = "x"};
-      err = at_h5_write(f, &d, x);
-      snprintf(name, sizeof name, "/%s/c%d/y", split == 0 ? "examples" : "test", c);
-      d = (at_h5_desc){.path = name, .type = AT_H5_I32, .ndims = 1, .dims = {n}, .units = "1", .description = "y"};
-      err = err == AT_OK ? at_h5_write(f, &d, y) : err;
-    }
+    err = write_client(f, "examples", c, 250 + 100 * c, &number);
+    err = err == AT_OK ? write_client(f, "test", c, 100, &number) : err;
   }
   err = err == AT_OK ? at_h5_commit(f) : err;
   return err != AT_OK || at_examples_open(&set, path, NULL) != AT_OK;
@@ -260,17 +263,18 @@ static void quantity_sizes_are_lognormal(void **state) {
 /* A client has the same mixture of classes in training and in test. */
 static void splits_of_a_client_belong_together(void **state) {
   (void)state;
-  at_partition_cfg cfg = cfg_of("dirichlet", 300, 60);
+  at_partition_cfg cfg = cfg_of("dirichlet", 300, 300);
   cfg.alpha = 0.05;
   at_partition *train = make(&cfg, AT_SPLIT_TRAIN), *test = make(&cfg, AT_SPLIT_TEST);
-  int64_t same = 0, row[60];
+  int64_t same = 0, row[300];
   for (int64_t k = 0; k < 300; k++) {
     int64_t top[2] = {0};
     for (int s = 0; s < 2; s++) {
       const int32_t *label = at_examples_labels(set, s == 0 ? AT_SPLIT_TRAIN : AT_SPLIT_TEST);
       int64_t count[CLASSES] = {0};
-      at_partition_rows(s == 0 ? train : test, k, row);
-      for (int r = 0; r < 60; r++) {
+      const int64_t n = rows_of(s == 0 ? train : test, k, row);
+      assert_int_equal(n, s == 0 ? 300 : 60);
+      for (int64_t r = 0; r < n; r++) {
         count[label[row[r]]]++;
       }
       for (int c = 1; c < CLASSES; c++) {
@@ -282,6 +286,131 @@ static void splits_of_a_client_belong_together(void **state) {
   assert_true(same > 240); /* chance: 30; where two classes are close, samples of 60 may disagree */
   at_partition_destroy(train);
   at_partition_destroy(test);
+}
+
+/* A shard's held-out examples are of its classes, dealt or drawn. */
+static void held_out_shards_are_of_the_same_classes(void **state) {
+  (void)state;
+  static int64_t row[TRAIN];
+  for (int64_t per = 0; per <= 50; per += 50) {
+    const at_partition_cfg cfg = cfg_of("shards", 60, per);
+    at_partition *train = make(&cfg, AT_SPLIT_TRAIN), *test = make(&cfg, AT_SPLIT_TEST);
+    int64_t strange = 0, total = 0;
+    for (int64_t k = 0; k < 60; k++) {
+      int64_t count[CLASSES];
+      classes_of(row, rows_of(train, k, row), count);
+      const int64_t n = rows_of(test, k, row);
+      assert_in_range(n, per == 0 ? 1 : 10, per == 0 ? 20 : 10);
+      for (int64_t r = 0; r < n; r++) {
+        strange += count[at_examples_labels(set, AT_SPLIT_TEST)[row[r]]] == 0;
+      }
+      total += n;
+    }
+    assert_int_equal(strange, 0);
+    assert_int_equal(total, TEST);
+    at_partition_destroy(train);
+    at_partition_destroy(test);
+  }
+}
+
+/* Even where classes go to very few clients, all have an example, and every example is dealt once, of both splits. */
+static void nobody_is_left_without_examples(void **state) {
+  (void)state;
+  static int64_t row[TRAIN];
+  static const char *const name[] = {"dirichlet", "combined", "shards"};
+  for (int i = 0; i < 3; i++) {
+    at_partition_cfg cfg = cfg_of(name[i], 590, 0);
+    cfg.alpha = 1e-3;
+    for (int s = 0; s < 2; s++) {
+      static int seen[TRAIN];
+      const at_split split = s == 0 ? AT_SPLIT_TRAIN : AT_SPLIT_TEST;
+      at_partition *p = make(&cfg, split);
+      int64_t total = 0;
+      memset(seen, 0, sizeof seen);
+      for (int64_t k = 0; k < 590; k++) {
+        const int64_t n = rows_of(p, k, row);
+        assert_true(n >= 1);
+        total += n;
+        for (int64_t r = 0; r < n; r++) {
+          assert_int_equal(seen[row[r]]++, 0);
+        }
+      }
+      assert_int_equal(total, s == 0 ? TRAIN : TEST);
+      at_partition_destroy(p);
+    }
+  }
+}
+
+/* 1500 clients share 600 held-out examples: each has at least one. */
+static void too_few_held_out_examples_are_drawn(void **state) {
+  (void)state;
+  static int64_t row[TRAIN];
+  for (int i = 0; at_partition_table[i].name != NULL; i++) {
+    const at_partition_cfg cfg = cfg_of(at_partition_table[i].name, i == AT_PARTITION_natural ? 1400 : 1500, 0);
+    at_partition *p = make(&cfg, AT_SPLIT_TEST);
+    for (int64_t k = 0; k < at_partition_clients(p); k++) {
+      const int64_t n = rows_of(p, k, row);
+      assert_in_range(n, 1, at_partition_table[i].size == at_part_varied_size ? AT_PART_MOST : 1);
+      assert_in_range(row[0], 0, TEST - 1);
+    }
+    at_partition_destroy(p);
+  }
+}
+
+/* Stored clients c1, c3, c5, c7 train; c0 and c4 are only tested, in the mixed set c3 as well. */
+static void open_other_set(const char *name, bool is_mixed, at_examples **out) {
+  char file[96];
+  at_h5 *f;
+  int64_t number = 0;
+  snprintf(file, sizeof file, "%s/%s.h5", folder, name);
+  assert_ok(at_h5_create(&f, file, "data", 0));
+  for (int c = 0; c < 4; c++) {
+    assert_ok(write_client(f, "examples", 2 * c + 1, 40, &number));
+  }
+  assert_ok(write_client(f, "test", 0, 7, &number));
+  assert_ok(write_client(f, "test", 4, 9, &number));
+  if (is_mixed) {
+    assert_ok(write_client(f, "test", 3, 11, &number));
+  }
+  assert_ok(at_h5_commit(f));
+  assert_ok(at_examples_open(out, file, NULL));
+}
+
+/* Rows of a client, all of the stored client `name`. */
+static void check_owner(const at_examples *e, at_split split, const at_partition *p, int64_t client, int64_t want,
+                        const char *name) {
+  int64_t row[64];
+  assert_int_equal(rows_of(p, client, row), want);
+  for (int64_t r = 0; r < want; r++) {
+    assert_string_equal(at_examples_client(e, at_examples_owner(e, split, row[r])), name);
+  }
+}
+
+static void natural_clients_are_the_same_in_all_splits(void **state) {
+  (void)state;
+  static const char *const trained[] = {"c1", "c3", "c5", "c7"}, *const lent[] = {"c0", "c4"};
+  for (int i = 0; i < 4; i++) {
+    const bool is_mixed = i % 2 == 1, is_drawn = i >= 2;
+    const at_partition_cfg cfg = cfg_of("natural", is_drawn ? 4000 : 0, is_drawn ? 40 : 0);
+    at_examples *e;
+    at_partition *train, *test;
+    open_other_set(is_mixed ? "mixed" : "whole", is_mixed, &e);
+    assert_ok(at_partition_create(&train, e, AT_SPLIT_TRAIN, &cfg));
+    assert_ok(at_partition_create(&test, e, AT_SPLIT_TEST, &cfg));
+    assert_int_equal(at_partition_clients(train), is_drawn ? 4000 : 4);
+    assert_int_equal(at_partition_clients(test), at_partition_clients(train));
+    for (int64_t k = 0; k < at_partition_clients(train); k += is_drawn ? 501 : 1) {
+      check_owner(e, AT_SPLIT_TRAIN, train, k, 40, trained[k % 4]);
+      if (is_mixed) { /* drawn: 40 times 27 of 160 */
+        check_owner(e, AT_SPLIT_TEST, test, k, k % 4 != 1 ? 0 : is_drawn ? 7 : 11, "c3");
+      } else { /* drawn: 40 times 16 of 160 */
+        check_owner(e, AT_SPLIT_TEST, test, k, is_drawn ? 4 : 7 + 2 * (k % 2), lent[k % 2]);
+      }
+    }
+    at_partition_destroy(train);
+    at_partition_destroy(test);
+    at_examples_close(e);
+  }
 }
 
 /* Nothing is kept per client, and any client can be asked for. */
@@ -330,6 +459,10 @@ int main(void) {
       cmocka_unit_test(dirichlet_mixes_classes_as_alpha_says),
       cmocka_unit_test(quantity_sizes_are_lognormal),
       cmocka_unit_test(splits_of_a_client_belong_together),
+      cmocka_unit_test(held_out_shards_are_of_the_same_classes),
+      cmocka_unit_test(nobody_is_left_without_examples),
+      cmocka_unit_test(too_few_held_out_examples_are_drawn),
+      cmocka_unit_test(natural_clients_are_the_same_in_all_splits),
       cmocka_unit_test(serves_a_million_clients),
       cmocka_unit_test(refuses_what_cannot_be),
   };
