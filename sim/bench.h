@@ -24,7 +24,7 @@ at_bench_time at_bench_time_of(double *t, int n);
 at_err at_bench_repeat(at_comm *world, int repeats, at_err (*body)(void *context), void *context, at_bench_time *out);
 
 /* The slowest link between neighbours, measured while all ranks send to the next and receive from the one before: payload rate
- * over half a second, a message's latency from messages of a byte.  One rank: a link without cost.  Collective. */
+ * from streams of half a second and a second, a message's latency from messages of a byte.  One rank: a link without cost.  Collective. */
 at_err at_bench_link(at_comm *world, at_link *out);
 
 /* Rates of this machine's cores while all ranks work, bytes of floats per second; the slowest rank's. */
