@@ -6,7 +6,6 @@ Reads any HDF5 file in the layout /examples/<client>/<field>; text (a field of t
 import argparse
 import html
 import os
-import sys
 
 import numpy as np
 
@@ -243,12 +242,4 @@ def main(arguments=None):
     parser.add_argument("-o", "--output", metavar="FILE.html", help="default: DATA.html in the current folder")
     args = parser.parse_args(arguments)
     output = args.output or os.path.splitext(os.path.basename(args.data))[0] + ".html"
-    try:
-        out = build(args.data)
-    except DataError as e:
-        print(f"card: {e}", file=sys.stderr)
-        return 2
-    with open(output, "w", encoding="utf-8") as f:
-        f.write(out)
-    print(output)
-    return 0
+    return page.write("card", output, lambda: build(args.data))

@@ -6,7 +6,6 @@ shown where `atoll markov RUN` was called.  `atoll generate RUN` writes with the
 """
 import argparse
 import os
-import sys
 
 import numpy as np
 
@@ -16,9 +15,9 @@ from .runs import DataError, open_h5, read_run
 RECIPE = ["method", "fed.per_round", "fed.rounds", "fed.moments", "local.steps", "local.batch", "local.optimizer", "local.lr",
           "local.lr_final", "local.warmup", "local.clip", "outer.method", "outer.lr", "seed"]
 MARKOV = ("order-2", "order-4", "order-4-full")
-LIMITS = """A small model that continues text in the languages and genres of its silos. It was not taught to follow instructions,
-knows few facts, and repeats what manual pages, novels and scripture say. Its bits per byte are a yardstick for
-experiments; nothing it writes should be relied on."""
+LIMITS = """It continues text in the languages and genres of its silos. It was not taught to follow instructions or to be right, and
+repeats what its training text says. Its bits per byte are a yardstick for experiments; nothing it writes should be
+relied on."""
 
 
 def losses(run, split="validation"):
@@ -52,19 +51,22 @@ def wins(ours, theirs):
 
 
 def quality(run, controls):
+    ours, test = losses(run), losses(run, "test")
     others = markov(run) + [(c.method or c.name, losses(c)) for c in controls]
-    ours = losses(run)
-    names = run.silos
+    tokens = [text.scaled(run.last("tokens"), ""), *[""] * (len(others) - len(controls) + 1),
+              *(text.scaled(c.last("tokens"), "") for c in controls)]
     head = ["silo", "validation", "test", *(name for name, _ in others)]
-    rows = [[s, *(text.number(float(c[i])) for c in (ours, losses(run, "test"), *(v for _, v in others)))]
-            for i, s in enumerate(names)]
-    rows.append(["mean", *(text.number(float(np.mean(c))) for c in (ours, losses(run, "test"), *(v for _, v in others)))])
-    rows.append(["better than it in", "", "", *(wins(ours, v) for _, v in others)])
-    picture = page.figure("Validation by silo", figures.dots(names, [("this model", ours), *others], "bits/byte"), "lower is better")
+    columns = [ours, test, *(v for _, v in others)]
+    rows = [[s, *(text.number(float(c[i])) for c in columns)] for i, s in enumerate(run.silos)]
+    rows.append(["mean", *(text.number(float(np.mean(c))) for c in columns)])
+    rows.append(["this model is better in", "", "", *(wins(ours, v) for _, v in others)])
+    rows.append(["tokens trained on", *tokens])
+    picture = page.figure("Validation by silo", figures.dots(run.silos, [("this model", ours), *others], "bits/byte"),
+                          "lower is better")
     legend = page.legend(["this model", *(name for name, _ in others)])
-    return page.section("Quality", legend + page.figures([picture]) + page.table(head, rows, ["", *["bits/byte"] * (len(head) - 1)]),
-                        "Held-out documents.  order-N: byte Markov models of the text that was consumed (full: of all training text).  "
-                        "Controls have the same model and as many tokens in all.")
+    return page.section("Quality", legend + page.figures([picture]) + page.table(head, rows, ["", *["bits/byte"] * len(columns)]),
+                        "Held-out documents; others on validation.  order-N: byte Markov models of the text that was consumed "
+                        "(full: of all training text).")
 
 
 def data_section(run):
@@ -89,7 +91,7 @@ def build(folder, control_folders=()):
     body += quality(run, controls)
     body += page.section("Model", page.table(["key", "value"], [list(r) for r in rows.items()], left=2), os.path.basename(checkpoint))
     body += page.section("Training", page.table(["key", "value"], [list(r) for r in recipe.items()], left=2),
-                         "Silos train alone for local.steps steps, then the server averages their models.")
+                         "What the keys mean: atoll photon --help.")
     body += data_section(run)
     entries = {k: v for k, v in run.provenance.items() if k != "config"}
     body += page.section("Provenance", page.table(["entry", "value"], [list(e) for e in entries.items()], left=2))
@@ -103,12 +105,4 @@ def main(arguments=None):
     parser.add_argument("controls", metavar="CONTROL", nargs="*")
     parser.add_argument("-o", "--output", metavar="FILE.html", default="model.html", help="default: model.html")
     args = parser.parse_args(arguments)
-    try:
-        out = build(args.run, args.controls)
-    except DataError as e:
-        print(f"model: {e}", file=sys.stderr)
-        return 2
-    with open(args.output, "w", encoding="utf-8") as f:
-        f.write(out)
-    print(args.output)
-    return 0
+    return page.write("model", args.output, lambda: build(args.run, args.controls))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Self-contained HTML pages, light and dark: no file beside them, nothing from the network."""
 import html
+import sys
+
+from .runs import DataError
 
 # The eight colours of Okabe and Ito (2008), told apart with any common colour blindness: darkened on white where they
 # would be faint, brightened on black.  Figures use the same variables, so one figure serves both themes.
@@ -166,3 +169,16 @@ def figure(caption, svg, note=""):
 
 def figures(items, css=""):
     return f'<div class="figures {css}">' + "".join(items) + "</div>"
+
+
+def write(command, path, build):
+    """Writes the page that build() returns to `path` and prints where; 0, or 2 and a line for what cannot be analysed."""
+    try:
+        out = build()
+    except DataError as e:
+        print(f"{command}: {e}", file=sys.stderr)
+        return 2
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(out)
+    print(path)
+    return 0

@@ -6,7 +6,6 @@ as far as it got.
 """
 import argparse
 import math
-import sys
 
 import numpy as np
 
@@ -307,12 +306,4 @@ def main(arguments=None):
     parser.add_argument("paths", metavar="RUN", nargs="+", help="a run, a folder of runs, or a sweep of jobs/sweep")
     parser.add_argument("-o", "--output", metavar="FILE.html", default="report.html", help="default: report.html")
     args = parser.parse_args(arguments)
-    try:
-        out = build(args.paths)
-    except DataError as e:
-        print(f"report: {e}", file=sys.stderr)
-        return 2
-    with open(args.output, "w", encoding="utf-8") as f:
-        f.write(out)
-    print(args.output)
-    return 0
+    return page.write("report", args.output, lambda: build(args.paths))
