@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 import torch
+import torch_nets
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,14 +31,7 @@ class Model(nn.Module):
 
     def __init__(self, name, classes):
         super().__init__()
-        if name == "leaf_cnn":
-            self.net = nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 64, 5, padding=2),
-                                     nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 49, 2048), nn.ReLU(),
-                                     nn.Linear(2048, classes))
-        elif name == "mlp":
-            self.net = nn.Sequential(nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, classes))
-        else:
-            self.net = nn.Sequential(nn.Linear(784, classes))
+        self.net, self.shape = torch_nets.build(name, classes)
 
     def forward(self, x):
         return self.net(x)
@@ -77,8 +71,8 @@ class Task:
             vars(self).update(json.load(f))
         with np.load(f"{folder}/data.npz") as data:
             self.x, self.label = torch.from_numpy(data["x"]), torch.from_numpy(data["label"]).long()
-        self.x = self.x.reshape(self.x.shape[0], self.x.shape[1], *([1, 28, 28] if self.name == "leaf_cnn" else [784]))
         self.model = Model(self.name, self.classes)
+        self.x = self.x.reshape(*self.x.shape[:2], *self.model.shape)
 
     def load(self, path):
         theta = np.load(path)
