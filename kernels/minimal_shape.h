@@ -34,7 +34,8 @@ static inline at_minimal at_minimal_tile(int64_t kernel) {
   return t;
 }
 
-/* Whether minimal filtering is the way: where tiles that reach over the border leave half of what it saves. */
+/* Whether minimal filtering is the way: where its tiles, also those over the border, take at most two thirds of the products.  The
+ * one place that decides. */
 static inline int at_minimal_fits(const at_conv *s) {
   if (s->kh != s->kw || (s->kh != 3 && s->kh != 5) || s->sh != 1 || s->sw != 1 || s->groups != 1 ||
       s->c < AT_MINIMAL_CHANNELS || s->oc < AT_MINIMAL_CHANNELS || s->oh <= 0 || s->ow <= 0) {

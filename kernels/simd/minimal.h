@@ -89,7 +89,7 @@ typedef enum kind { DATA, FILTER, OUTPUT } kind;
 
 /* Where the elements of a square lie, each the first of a row of channels, and where those of its transform go. */
 typedef struct patch {
-  const float *from[MOST];
+  float *from[MOST]; /* read only */
   float *to[MOST];
 } patch;
 
@@ -140,17 +140,23 @@ AT_INLINE void channels(kind what, int pairs, int len, const patch *s, int64_t c
 
 /* `count` channels of s; len: of a filter or of outputs. */
 static void transform(kind what, int64_t pairs, int64_t len, const patch *s, int64_t count) {
-  if (what == DATA) {
-    pairs == 1 ? channels(DATA, 1, 0, s, count) : channels(DATA, 2, 0, s, count);
-  } else if (what == FILTER) {
-    len == 2   ? pairs == 1 ? channels(FILTER, 1, 2, s, count) : channels(FILTER, 2, 2, s, count)
-      : len == 3 ? channels(FILTER, 1, 3, s, count)
-               : channels(FILTER, 2, 5, s, count);
-  } else {
-    len == 2   ? pairs == 1 ? channels(OUTPUT, 1, 2, s, count) : channels(OUTPUT, 2, 2, s, count)
-      : len == 3 ? channels(OUTPUT, 1, 3, s, count)
-               : channels(OUTPUT, 2, 5, s, count);
+#define CASE(kind, pairs, len)            \
+  case (kind)*100 + (pairs)*10 + (len):   \
+    channels(kind, pairs, len, s, count); \
+    break
+  switch (what * 100 + pairs * 10 + len) {
+    CASE(DATA, 1, 0);
+    CASE(DATA, 2, 0);
+    CASE(FILTER, 1, 2);
+    CASE(FILTER, 1, 3);
+    CASE(FILTER, 2, 2);
+    CASE(FILTER, 2, 5);
+    CASE(OUTPUT, 1, 2);
+    CASE(OUTPUT, 1, 3);
+    CASE(OUTPUT, 2, 2);
+    CASE(OUTPUT, 2, 5);
   }
+#undef CASE
 }
 
 /* --- blocks -------------------------------------------------------------------------------------------------------------------- */
@@ -207,7 +213,7 @@ static void points_to(const work *b, float *first, int64_t step, float **to) {
 static void transform_data(const work *b, int64_t first, int64_t some) {
   patch s;
   for (int64_t i = 0; i < some; i++) {
-    pixels_of(b, &b->x, first + i, b->t.side, b->top, b->left, b->zeros, (float **)s.from);
+    pixels_of(b, &b->x, first + i, b->t.side, b->top, b->left, b->zeros, s.from);
     points_to(b, b->data + i * b->t.depth, b->t.data_step, s.to);
     transform(DATA, b->t.pairs, 0, &s, b->t.depth);
   }
@@ -239,7 +245,8 @@ static void transform_weights(const work *b, const at_conv *s, const float *w, i
       }
     }
     for (int64_t i = 0; i < taps; i++) {
-      f.from[i] = turned ? b->taps + (i * AT_MINIMAL_ROWS + in_block) * width : w + i * tap + row * s->oc + column;
+      f.from[i] =
+          turned ? b->taps + (i * AT_MINIMAL_ROWS + in_block) * width : (float *)w + i * tap + row * s->oc + column;
     }
     points_to(b, to + row * width, b->t.weight_step, f.to);
     transform(FILTER, b->t.pairs, b->t.r, &f, width);
@@ -262,7 +269,7 @@ static void outputs(const work *b, int64_t first, int64_t some, int64_t column, 
   const images y = {b->y.pixel + column, b->y.h, b->y.w, b->y.c};
   patch s;
   for (int64_t i = 0; i < some; i++) {
-    points_to(b, b->results + i * width, b->t.result_step, (float **)s.from);
+    points_to(b, b->results + i * width, b->t.result_step, s.from);
     pixels_of(b, &y, first + i, b->t.m, 0, 0, b->trash, s.to);
     transform(OUTPUT, b->t.pairs, b->t.m, &s, width);
   }
@@ -312,7 +319,7 @@ static void add_tiles(const work *b, int64_t first, int64_t some, int64_t column
   const images dy = {b->y.pixel + column, b->y.h, b->y.w, b->y.c};
   patch s;
   for (int64_t i = 0; i < some; i++) {
-    pixels_of(b, &dy, first + i, b->t.m, 0, 0, b->zeros, (float **)s.from);
+    pixels_of(b, &dy, first + i, b->t.m, 0, 0, b->zeros, s.from);
     points_to(b, b->results + i * width, b->t.result_step, s.to);
     transform(FILTER, b->t.pairs, b->t.m, &s, width);
   }
@@ -335,7 +342,7 @@ static void add_tiles(const work *b, int64_t first, int64_t some, int64_t column
 static void finish_weights(const work *b, const at_conv *s, int64_t width, float *sums, float *dw) {
   patch f;
   for (int64_t row = 0; row < b->t.depth; row++) {
-    points_to(b, sums + row * width, b->t.weight_step, (float **)f.from);
+    points_to(b, sums + row * width, b->t.weight_step, f.from);
     for (int64_t i = 0; i < b->t.r * b->t.r; i++) {
       f.to[i] = dw + (i * s->c + row) * s->oc;
     }
