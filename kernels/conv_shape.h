@@ -76,8 +76,8 @@ static inline int64_t at_conv_strip(const at_conv *s) {
   return rows < 1 ? 1 : rows;
 }
 
-/* Floats of scratch: images with their margins, and packed weights (or, for dw, packed output gradients). */
-static inline size_t at_conv_floats(at_kslot slot, const at_conv *s) {
+/* Floats of scratch of the direct sums: images with their margins, and packed weights (or, for dw, packed output gradients). */
+static inline size_t at_conv_direct_floats(at_kslot slot, const at_conv *s) {
   const int dx = slot == AT_K_conv2d_dx;
   const at_conv_margin m = dx ? at_conv_dy_margin(s) : at_conv_x_margin(s);
   const int64_t images = at_conv_images(s->n, dx ? s->h * s->w : s->oh * s->ow);
@@ -85,15 +85,6 @@ static inline size_t at_conv_floats(at_kslot slot, const at_conv *s) {
   const int64_t margin = at_conv_has_margin(&m) ? images * high * wide * (dx ? s->oc : s->c) : 0;
   const int64_t packed = slot == AT_K_conv2d_dw ? at_conv_strip(s) * s->ow : AT_CONV_DEPTH;
   return (size_t)(margin + packed * AT_CONV_PANEL);
-}
-
-/* Reals of scratch where the inputs are rounded first: images with margins, even if there are none, and a row of one; or both inputs
- * as a whole, which stand behind what the kernel itself needs, from *inputs on. */
-static inline size_t at_conv_rounded(at_kslot slot, const at_conv *s, size_t *inputs) {
-  const int64_t x = s->n * s->h * s->w * s->c, y = s->n * s->oh * s->ow * s->oc;
-  const int64_t w = s->kh * s->kw * s->group_c * s->oc, row = (s->w + 2 * s->pw + s->sw) * s->c;
-  *inputs = (at_conv_floats(slot, s) + (size_t)row + 15) / 16 * 16;
-  return *inputs + (size_t)(x + y + w);
 }
 
 #endif

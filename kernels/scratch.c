@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How much scratch each slot needs, at the level that needs most. */
 #include "kernels/attention_scratch.h"
-#include "kernels/conv_shape.h"
+#include "kernels/conv_scratch.h"
 #include "kernels/kernels.h"
 #include "kernels/product_shape.h"
 

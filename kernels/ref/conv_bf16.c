@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reference kernels: convolution and its transposes of inputs rounded to bf16, and rounding for any kernel of theirs. */
 #include "kernels/bf16.h"
-#include "kernels/conv_shape.h"
+#include "kernels/conv_scratch.h"
 #include "kernels/ref/real.h"
 
 static const void *rounded(int64_t n, const real *x, real **to) {

@@ -214,6 +214,10 @@ void CONV_NAME(conv2d)(const at_kcall *call) {
     return;
   }
 #endif
+  if (!CONV_IS_PAIRS && at_minimal_fits(&s)) {
+    AT_SIMD(minimal_conv2d)(call);
+    return;
+  }
   const at_conv_margin m = at_conv_x_margin(&s);
   const int64_t step = at_conv_images(s.n, s.oh * s.ow), wide = s.w + 2 * s.pw;
   const int64_t words = CONV_WORDS(s.c);
@@ -259,6 +263,10 @@ void CONV_NAME(conv2d_dx)(const at_kcall *call) {
     return;
   }
 #endif
+  if (!CONV_IS_PAIRS && at_minimal_fits(&s)) {
+    AT_SIMD(minimal_conv2d_dx)(call);
+    return;
+  }
   const at_conv_margin m = at_conv_dy_margin(&s);
   const int64_t step = at_conv_images(s.n, s.h * s.w), wide = s.ow + m.left + m.right;
   const int64_t words = CONV_WORDS(s.oc);

@@ -134,6 +134,10 @@ void CONV_NAME(conv2d_dw)(const at_kcall *call) {
     memset(dw, 0, (size_t)(s.kh * s.kw * s.group_c * s.oc) * sizeof *dw);
     return;
   }
+  if (!CONV_IS_PAIRS && at_minimal_fits(&s)) {
+    AT_SIMD(minimal_conv2d_dw)(call);
+    return;
+  }
   for (int64_t n = 0; n < s.n; n += step) {
     const int64_t images = s.n - n < step ? s.n - n : step;
     const conv_word *x =

@@ -11,6 +11,7 @@
 #ifndef AT_SIMD_CONV_WORDS_H
 #define AT_SIMD_CONV_WORDS_H
 
+#include "kernels/minimal_shape.h"
 #include "kernels/simd/conv_pack.h"
 #include "kernels/simd/slots.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Small matrix products on strided operands, for attention: C[m][n] (+)= A[m][k] B[k][n].
+/* Small matrix products on strided operands, for attention and convolution: C[m][n] (+)= A[m][k] B[k][n].
  *
  * B and C are walked along rows of vectors; an element of A is broadcast, so A may lie either way round.  Tiles of C stay in
  * registers over the whole of k.  Nothing is packed: operands are a few kilobytes that the caller has just made. */

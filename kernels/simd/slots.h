@@ -26,6 +26,14 @@
 AT_SIMD_SLOTS(X)
 #undef X
 
+/* Convolutions for which at_minimal_fits (kernels/minimal_shape.h), by minimal filtering; the three above come here. */
+void at_avx2_minimal_conv2d(const at_kcall *k);
+void at_avx2_minimal_conv2d_dx(const at_kcall *k);
+void at_avx2_minimal_conv2d_dw(const at_kcall *k);
+void at_avx512_minimal_conv2d(const at_kcall *k);
+void at_avx512_minimal_conv2d_dx(const at_kcall *k);
+void at_avx512_minimal_conv2d_dw(const at_kcall *k);
+
 extern const at_vec at_avx2_vec, at_avx512_vec;
 
 /* Batched product through cblas_sgemm (kernels/blas.c); the second rounds the inputs first. */
