@@ -78,6 +78,8 @@ static const at_opt eval_rows[] = {
     AT_OPT_INT(T, eval_every, "eval.every", "1", 1, 1e9, "rounds", "Rounds between two evaluations."),
     AT_OPT_INT(T, eval_windows, "eval.windows", "64", 1, 1e9, "windows", "Held-out windows of each silo."),
     AT_OPT_INT(T, eval_batch, "eval.batch", "16", 1, 1 << 20, "windows", "Windows evaluated at once."),
+    AT_OPT_BOOL(T, eval_gain, "eval.gain", "false",
+                "Evaluate the clients' models, too: what averaging gains (averaging_gain)."),
 };
 #undef T
 
@@ -128,6 +130,10 @@ static at_err resolve(at_opts *set, void *cfg) {
   }
   AT_TRY(at_photon_settle_exchange(set, c));
   AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  if (c->eval_gain && at_photon_methods[c->method].round != at_photon_round_federated) {
+    return at_opts_reject(set, "eval.gain", "method = %s averages no models: leave it at false",
+                          at_photon_methods[c->method].name);
+  }
   if (c->clients > 0 && c->per_round > c->clients) {
     return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
   }

@@ -20,8 +20,12 @@ static double bytes_sent(const at_photon *p, double *seconds) {
   return bytes;
 }
 
+bool at_photon_is_evaluated(const at_photon *p) {
+  return p->count.round + 1 == p->cfg->rounds || (p->count.round + 1) % p->cfg->eval_every == 0;
+}
+
 at_err at_photon_play_round(at_photon *p) {
-  bool last = p->count.round + 1 == p->cfg->rounds;
+  bool is_evaluated = at_photon_is_evaluated(p);
   double start = at_clock_now_s(), mpi_before, mpi_after;
   double sent = bytes_sent(p, &mpi_before);
   int64_t tokens = p->count.tokens;
@@ -29,7 +33,7 @@ at_err at_photon_play_round(at_photon *p) {
   AT_TRY(p->method->round(p));
   p->count.round++;
   p->fig.val_nats = p->fig.val_bits_per_byte = NAN;
-  if (last || p->count.round % p->cfg->eval_every == 0) {
+  if (is_evaluated) {
     AT_TRY(at_photon_evaluate(p));
   }
   p->fig.steps = (double)p->count.steps;

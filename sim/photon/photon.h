@@ -9,6 +9,7 @@
 #include "sim/session.h"
 #include "sim/verify.h"
 #include "src/comm/exact.h"
+#include "src/fed/agreement.h"
 #include "src/fed/channel.h"
 #include "src/fed/client.h"
 #include "src/fed/conditions.h"
@@ -44,6 +45,7 @@ typedef struct at_photon_cfg {
   double outer_lr, outer_momentum, outer_beta1, outer_beta2, outer_eps;
   /* evaluation */
   int64_t eval_every, eval_windows, eval_batch;
+  bool eval_gain;
   int64_t grid_bits;
   at_reduce_cfg exchange; /* reduce = codec */
   at_conditions net;
@@ -86,15 +88,27 @@ typedef struct at_photon_stage {
   X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                      \
   X(steps, "steps", "global steps so far", 0)                                                                          \
   X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
+  X(lr_first, "1", "learning rate of the round's first step", 0)                                                       \
   X(lr, "1", "learning rate of the round's last step", 0)                                                              \
   X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                          \
+  X(loss_first, "nats/token", "training loss in the first local step, mean over the round's clients", 0)               \
+  X(loss_last, "nats/token", "training loss in the last local step, mean over the round's clients", 0)                 \
   X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                     \
   X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                             \
   X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                     \
   X(step_norm, "1", "norm of the change of the global model", 0)                                                       \
   X(theta_norm, "1", "norm of the global model", 0)                                                                    \
+  X(outer_m_norm, "1", "norm of the server's first state vector", 0)                                                   \
+  X(outer_v_norm, "1", "norm of the server's second state vector", 0)                                                  \
   X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                 \
   X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                       \
+  X(pair_dot, "1", "mean inner product of two clients' updates", 0)                                                    \
+  X(pair_cosine, "1", "the same over the mean product of their norms", 0)                                              \
+  X(trace, "1", "variance of one client's update", 0)                                                                  \
+  X(grad_sq, "1", "square of the expected update, without bias", 0)                                                    \
+  X(noise_scale, "clients", "trace over grad_sq, each averaged over rounds", 0)                                        \
+  X(averaging_gain, "nats/token",                                                                                      \
+    "validation loss of the mean model less that of the clients' models; with eval.gain", 0)                           \
   X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                       \
   X(clip_fraction, "1", "share of clipped steps", 0)                                                                   \
   X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
@@ -172,6 +186,7 @@ struct at_photon {
   at_matrix *matrices;         /* [tensors] */
   int64_t shared_elements;     /* what all ranks keep of the channel */
   int exchange_algorithm;      /* of the last round */
+  at_noise_scale noise;
   at_virtual_clock clock;
   at_clock_round clock_round; /* of the round in flight */
   double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
@@ -185,6 +200,7 @@ struct at_photon {
   at_photon_stage *stage;
   int64_t n_stage, stage_cap;
   float *shared_m, *shared_v; /* moments of the client at work, where they are neither kept nor sent */
+  float *probe;               /* a model that is only evaluated; NULL without eval.gain */
   float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
   int64_t *undo_grids;        /* and the grids of exact sums */
   /* rank 0 */
@@ -205,6 +221,8 @@ at_outer at_photon_outer(const at_photon_cfg *c);
 
 /* photon.c: a whole run.  Collective. */
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
+/* The round in play has an evaluation. */
+bool at_photon_is_evaluated(const at_photon *p);
 /* One round with its evaluation and its row of figures.  Collective. */
 at_err at_photon_play_round(at_photon *p);
 
@@ -286,6 +304,9 @@ at_err at_photon_write_evaluation(at_photon *p);
 /* A file of the same structure, for its length.  Not collective. */
 at_err at_photon_write_empty_evaluation(const at_photon *p, const char *path);
 
+/* gain.c: loss of the clients' mean model less the mean loss of their models, on the validation split; in rounds with an evaluation,
+ * before the server's step.  With eval.gain.  Collective. */
+at_err at_photon_measure_gain(at_photon *p);
 /* metrics.c: figures of a finished round into a row.  Rank 0 only; does nothing elsewhere. */
 at_err at_photon_metrics_create(at_photon *p, const char *path);
 at_err at_photon_metrics_row(at_photon *p);

@@ -181,6 +181,10 @@ static at_err plan_traffic(at_photon *p, const shape *sh, at_plan *out) {
   out->eval_bytes = agreement(ranks);
   out->eval_bytes += p->method->own_model ? at_photon_table_bytes(ranks, (double)sh->n_clients, 3 * silos)
                                           : agreement(ranks) + at_photon_table_bytes(ranks, (double)sh->batches, 3);
+  if (c->eval_gain) {
+    out->eval_bytes += 2 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1) +
+                       at_photon_table_bytes(ranks, (double)sh->batches, 3);
+  }
   out->run_bytes =
       (double)c->rounds * out->rank_bytes + ceil((double)c->rounds / (double)c->eval_every) * out->eval_bytes;
   plan_virtual(p, at.clients, out);

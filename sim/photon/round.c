@@ -142,7 +142,7 @@ void at_photon_note_clients(at_photon *p, int64_t n, const int64_t *ids, const a
 /* Means over the valid reports, and the counters that follow from them. */
 void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
   at_photon_figures *f = &p->fig;
-  double most_steps = 0, steps = 0, loss = 0, clip = 0, norm = 0;
+  double most_steps = 0, steps = 0, loss = 0, first = 0, last = 0, clip = 0, norm = 0;
   for (int64_t i = 0; i < n; i++) {
     const at_report *r = &reports[i];
     if (r->valid == 0) {
@@ -151,6 +151,8 @@ void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
     }
     f->clients++;
     loss += r->loss_mean * r->steps;
+    first += r->loss_first;
+    last += r->loss_last;
     clip += r->clip_fraction * r->steps;
     steps += r->steps;
     most_steps = fmax(most_steps, r->steps);
@@ -158,7 +160,10 @@ void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
   }
   f->grad_norm_max = norm;
   f->train_loss = loss / steps;
+  f->loss_first = first / f->clients;
+  f->loss_last = last / f->clients;
   f->clip_fraction = clip / steps;
+  f->lr_first = at_schedule_lr(&p->local.schedule, p->count.steps);
   p->count.steps += (int64_t)most_steps;
   p->count.tokens += (int64_t)steps * p->cfg->batch * p->cfg->context;
   f->lr = at_schedule_lr(&p->local.schedule, p->count.steps - 1);

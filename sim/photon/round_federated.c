@@ -104,14 +104,32 @@ static void keep_rows(at_photon *p) {
   }
 }
 
-/* Agreement between clients from scalars: how far their models are from the mean, and which way they point.
- * consensus = mean |Delta_k|^2 - |Delta|^2 for equal weights. */
-static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports) {
-  double squares = 0, cosine = 0;
+/* Agreement between clients from scalars. */
+static at_err agree_from_norms(at_photon *p, int64_t n, const at_report *reports) {
+  double *norm = NULL;
+  int64_t valid = 0;
+  AT_TRY(at_comm_agree(p->s->world, at_alloc(&norm, 2 * (size_t)n, sizeof *norm, "norms of updates")));
+  double *weight = norm + n;
   for (int64_t i = 0; i < n; i++) {
-    squares += reports[i].valid != 0 ? reports[i].delta_norm * reports[i].delta_norm : 0;
+    if (reports[i].valid != 0) {
+      norm[valid] = reports[i].delta_norm;
+      weight[valid++] = reports[i].steps;
+    }
   }
-  double *local = NULL;
+  at_agreement a = at_agreement_of(valid, norm, weight, p->fig.delta_norm);
+  at_free(norm);
+  p->fig.consensus = a.consensus;
+  p->fig.pair_dot = a.pair_dot;
+  p->fig.pair_cosine = a.pair_cosine;
+  p->fig.trace = a.trace;
+  p->fig.grad_sq = a.grad_sq;
+  p->fig.noise_scale = at_noise_scale_add(&p->noise, &a);
+  return AT_OK;
+}
+
+/* Which way the clients' updates point, against their mean. */
+static at_err mean_cosine(at_photon *p) {
+  double cosine = 0, *local = NULL;
   int64_t *ids = NULL;
   at_err err = at_alloc(&local, (size_t)p->n_stage, sizeof *local, "cosines");
   if (err == AT_OK) {
@@ -129,7 +147,6 @@ static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports
   at_comm_set_phase(p->s->world, before);
   if (p->fig.clients >= 2) {
     p->fig.cosine = cosine / p->fig.clients;
-    p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
   }
 done:
   at_free(local);
@@ -155,11 +172,15 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
     p->count.moment_age += p->cfg->steps;
   }
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
-  AT_TRY_TO(err, done, client_agreement(p, n, reports));
+  AT_TRY_TO(err, done, agree_from_norms(p, n, reports));
+  AT_TRY_TO(err, done, mean_cosine(p));
+  AT_TRY_TO(err, done, at_photon_measure_gain(p));
   AT_TRY_TO(err, done, at_photon_count_exchange(p));
   at_outer outer = at_photon_outer(p->cfg);
   p->fig.step_norm = at_outer_step(&outer, p->count.round + 1 - p->count.failed_rounds, p->n, p->delta, p->theta,
                                    p->outer_m, p->outer_v);
+  p->fig.outer_m_norm = at_outer_vectors(&outer) > 0 ? sqrt(p->local.vec->sumsq(p->n, p->outer_m)) : NAN;
+  p->fig.outer_v_norm = at_outer_vectors(&outer) > 1 ? sqrt(p->local.vec->sumsq(p->n, p->outer_v)) : NAN;
   if (!isfinite(p->local.vec->sumsq(p->n, p->theta))) {
     err = AT_FAIL(AT_ERR_NONFINITE,
                   "the global model is not finite after the server step of round %lld: lower outer.lr "
@@ -256,7 +277,7 @@ static at_err play(at_photon *p, bool exchange) {
     at_photon_advance_clock(p);
   }
   at_comm_set_phase(p->s->world, before);
-  p->fig.exchange_seconds = at_clock_now_s() - start;
+  p->fig.exchange_seconds = at_clock_now_s() - start - (isnan(p->fig.eval_seconds) ? 0 : p->fig.eval_seconds);
   return err;
 }
 

@@ -130,6 +130,7 @@ static at_err allocate_replicated(at_photon *p) {
   AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, "server second moment"));
   AT_TRY(vector(p, &p->global_m, global ? p->n : 0, "first moment"));
   AT_TRY(vector(p, &p->global_v, global ? p->n : 0, "second moment"));
+  AT_TRY(vector(p, &p->probe, p->cfg->eval_gain ? p->n : 0, "model to evaluate"));
   AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, "state at the round's start"));
   AT_TRY(table(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
   AT_TRY(table(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
@@ -324,10 +325,10 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,    p->delta,      p->outer_m,  p->outer_v,  p->global_m,
-                    p->global_v,     p->undo,     p->undo_grids, p->facts,    p->own,      p->row_w,
-                    p->row_m,        p->row_v,    p->sampled,    p->stage,    p->shared_m, p->shared_v,
-                    p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time};
+  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
+                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb, p->matrices,
+                    p->client_s,     p->sorted_s,   p->on_time,  p->probe};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

@@ -111,6 +111,14 @@ static void list_items(item_list *l, at_photon *p) {
                .description = "Virtual clock: now, local seconds of recent rounds, how many rounds (1)."},
       .kind = AT_CKPT_REPLICATED,
       .data = &p->clock};
+  l->item[l->n++] = (at_ckpt_item){.desc = {.path = "/server/noise",
+                                            .type = AT_H5_F64,
+                                            .ndims = 2,
+                                            .dims = {1, AT_NOISE_SCALE_WIDTH},
+                                            .units = "1",
+                                            .description = "Averages over rounds for the noise scale: trace, grad_sq."},
+                                   .kind = AT_CKPT_REPLICATED,
+                                   .data = &p->noise};
   if (p->exact != NULL) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
