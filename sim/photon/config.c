@@ -46,6 +46,13 @@ static const at_opt fed_rows[] = {
     AT_OPT_INT(T, clients, "fed.clients", "0", 0, 1e9, "clients", "Clients in the federation; 0: one per silo."),
     AT_OPT_INT(T, per_round, "fed.per_round", "0", 0, 1e9, "clients",
                "Clients that take part in a round, drawn without replacement; 0: all."),
+    AT_OPT_INT(T, islands, "fed.islands", "1", 1, 4096, "islands",
+               "Islands of a client: they read disjoint parts of its stream, train apart and send one update."),
+    AT_OPT_INT(T, island_steps, "fed.island_steps", "0", 0, 1e9, "steps",
+               "Local steps between two means over a client's islands; 0: local.steps, one mean a round."),
+    AT_OPT_F64(T, island_bandwidth, "fed.island_bandwidth", "0", 0, 1e9, "Mbit/s",
+               "Bandwidth between islands on the virtual clock; 0: means inside a client take no virtual time."),
+    AT_OPT_F64(T, island_latency_s, "fed.island_latency", "0", 0, 1e3, "s", "Latency of a message between islands."),
     AT_OPT_INT(T, rounds, "fed.rounds", "20", 1, 1e9, "rounds", "Rounds of the run."),
     AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
                 "silo: a client reads one silo; iid: every client reads all silos in turn."),
@@ -102,6 +109,34 @@ static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
   return at_opts_set_absent(set, at_photon_methods[c->method].presets, origin);
 }
 
+/* The keys of sub-federation. */
+static at_err settle_islands(at_opts *set, const at_photon_cfg *c) {
+  static const char *const of_islands[] = {"fed.island_steps", "fed.island_bandwidth", "fed.island_latency"};
+  const at_photon_method_row *method = &at_photon_methods[c->method];
+  if (c->islands > 1 && method->round != at_photon_round_federated) {
+    return at_opts_reject(set, "fed.islands", "method = %s sends no updates of clients: leave it at 1", method->name);
+  }
+  for (size_t i = 0; c->islands == 1 && i < sizeof of_islands / sizeof *of_islands; i++) {
+    if (at_opts_is_changed(set, of_islands[i])) {
+      return at_opts_reject(set, of_islands[i], "a client is one island: set fed.islands");
+    }
+  }
+  if (c->island_bandwidth > 0 && !at_conditions_keep_time(&c->net)) {
+    return at_opts_reject(set, "fed.island_bandwidth",
+                          "there is no virtual time: set net.device, net.step_seconds or "
+                          "net.bandwidth");
+  }
+  if (c->island_latency_s > 0 && c->island_bandwidth == 0) {
+    return at_opts_reject(set, "fed.island_latency",
+                          "means inside a client take no virtual time: set "
+                          "fed.island_bandwidth");
+  }
+  if (c->island_steps > c->steps) {
+    return at_opts_reject(set, "fed.island_steps", "a round has local.steps = %lld", (long long)c->steps);
+  }
+  return c->island_steps == 0 && c->islands > 1 ? set_number(set, "fed.island_steps", c->steps) : AT_OK;
+}
+
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
 static at_err resolve(at_opts *set, void *cfg) {
   at_photon_cfg *c = cfg;
@@ -129,6 +164,7 @@ static at_err resolve(at_opts *set, void *cfg) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
   AT_TRY(at_photon_settle_exchange(set, c));
+  AT_TRY(settle_islands(set, c));
   AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
   if (c->eval_gain && at_photon_methods[c->method].round != at_photon_round_federated) {
     return at_opts_reject(set, "eval.gain", "method = %s averages no models: leave it at false",

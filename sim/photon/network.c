@@ -19,6 +19,7 @@ void at_photon_start_clock(at_photon *p) {
   for (int64_t i = 0; i < p->per_round; i++) {
     p->client_s[i] =
         at_conditions_client_s(&c->net, (uint64_t)c->run.seed, p->sampled[i], p->count.round, c->steps, flops);
+    p->client_s[i] += at_photon_island_seconds(p);
     p->fig.dropouts += isinf(p->client_s[i]) != 0;
   }
   double deadline = at_clock_deadline_s(&p->clock, c->net.deadline);

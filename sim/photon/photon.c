@@ -13,9 +13,12 @@ static double bytes_sent(const at_photon *p, double *seconds) {
   double bytes = 0;
   *seconds = 0;
   for (int phase = 0; phase < AT_COMM_PHASE_COUNT; phase++) {
-    at_comm_stats stats = at_comm_get_stats(p->s->world, (at_comm_phase)phase);
-    bytes += (double)stats.bytes_sent;
-    *seconds += stats.seconds;
+    at_comm_stats stats = at_comm_get_stats(p->s->world, (at_comm_phase)phase), inner = {0};
+    if (p->silos != NULL) {
+      inner = at_comm_get_stats(at_silos_inner(p->silos), (at_comm_phase)phase);
+    }
+    bytes += (double)(stats.bytes_sent + inner.bytes_sent);
+    *seconds += stats.seconds + inner.seconds;
   }
   return bytes;
 }

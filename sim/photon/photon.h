@@ -8,6 +8,7 @@
 #include "sim/plan.h"
 #include "sim/session.h"
 #include "sim/verify.h"
+#include "src/comm/collective/silos.h"
 #include "src/comm/exact.h"
 #include "src/fed/agreement.h"
 #include "src/fed/channel.h"
@@ -15,6 +16,7 @@
 #include "src/fed/conditions.h"
 #include "src/fed/evaluate.h"
 #include "src/fed/outer.h"
+#include "src/fed/teams.h"
 #include "src/store/ckpt.h"
 #include "src/store/metrics.h"
 
@@ -38,6 +40,8 @@ typedef struct at_photon_cfg {
   double rope_base;
   /* federation */
   int64_t clients, per_round, rounds, quorum, max_failed_rounds;
+  int64_t islands, island_steps;             /* of a client; between their means */
+  double island_bandwidth, island_latency_s; /* Mbit/s between islands of a client; 0: exchange inside costs nothing */
   /* local */
   int64_t steps, batch, warmup, period;
   double lr, lr_final, beta1, beta2, eps, weight_decay, clip;
@@ -79,6 +83,15 @@ typedef struct at_photon_stage {
   at_report report;
 } at_photon_stage;
 
+/* One island of the client in training. */
+typedef struct at_photon_island {
+  int64_t id, cursor;
+  float *w;
+  at_moments mom;
+  double weight; /* its samples over the client's */
+  at_report report;
+} at_photon_island;
+
 /* What a round amounts to; NaN where it does not apply. */
 #define AT_PHOTON_FIGURES(X)                                                                                           \
   X(clients, "clients", "clients with a valid result", 0)                                                              \
@@ -114,6 +127,7 @@ typedef struct at_photon_stage {
   X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
     0)                                                                                                                 \
   X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0)  \
+  X(inner_bytes, "bytes", "sent between islands inside the clients in the round, all together", 0)                     \
   X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                  \
   X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
   X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
@@ -192,17 +206,26 @@ struct at_photon {
   double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
   bool *on_time;              /* [per_round] */
   double *sorted_s;           /* [per_round]: scratch */
-  /* rows of the clients this rank owns */
-  int64_t n_own, *own;
-  float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
+  /* who plays what, and rows of the clients that this rank's team owns */
+  bool is_stateful; /* clients have state, which decides where they are played */
+  at_team team;
+  int64_t n_islands;     /* of each of the team's clients, here */
+  at_silos *silos;       /* means over islands; NULL where a client is one */
+  int64_t n_own, *own;   /* clients; of the team's first rank only */
+  int64_t n_unit, *unit; /* islands: client * islands + island */
+  float *row_w;          /* [n_own][n]; NULL where the method has none */
+  float *row_m, *row_v;  /* [n_unit][n]; likewise */
   /* a round in flight */
   int64_t *sampled;
   at_photon_stage *stage;
-  int64_t n_stage, stage_cap;
-  float *shared_m, *shared_v; /* moments of the client at work, where they are neither kept nor sent */
-  float *probe;               /* a model that is only evaluated; NULL without eval.gain */
-  float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
-  int64_t *undo_grids;        /* and the grids of exact sums */
+  int64_t n_stage, stage_cap;            /* clients of the team, on its first rank: it speaks for them */
+  int64_t n_team_stage;                  /* on all its ranks */
+  at_photon_island *island;              /* [n_islands], of the client in training */
+  float *island_w, *island_m, *island_v; /* [n_islands][n]; NULL where a client is one island */
+  float *shared_m, *shared_v;            /* moments of the client at work, where they are neither kept nor sent */
+  float *probe;                          /* a model that is only evaluated; NULL without eval.gain */
+  float *undo;         /* theta and global moments at the start of the round (methods that step on theta) */
+  int64_t *undo_grids; /* and the grids of exact sums */
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
@@ -278,6 +301,18 @@ at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *b
 at_err at_photon_round_federated(at_photon *p);
 at_err at_photon_round_isolated(at_photon *p);
 at_err at_photon_round_synchronous(at_photon *p);
+
+/* The moments that a client, or its island number j on this rank, begins the round with, and their age. */
+void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int64_t j, at_moments *mom);
+
+/* islands.c: clients that are several islands */
+at_err at_photon_open_islands(at_photon *p); /* collective */
+/* Train the client, with the team: its stage ends as that of a client of one island does.  Collective over the team. */
+at_err at_photon_train_islands(at_photon *p, at_photon_stage *st);
+int64_t at_photon_island_means(const at_photon_cfg *c); /* vectors averaged inside a client in a round */
+double at_photon_island_bytes(const at_photon *p);      /* sent by a client's islands in one, all together, as a ring */
+double at_photon_island_rank_bytes(const at_photon *p); /* sent by rank 0 inside its team in a round */
+double at_photon_island_seconds(const at_photon *p);    /* virtual, of a client's means in a round */
 
 /* round.c: what the rounds share */
 /* The clients of this round into p->sampled, and stages for those that this rank plays. */

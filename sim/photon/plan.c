@@ -14,7 +14,7 @@
 
 /* What is known of the run before anything is measured. */
 typedef struct shape {
-  int ranks;
+  int ranks, team_size;                                       /* ranks that share a client's islands */
   int64_t n_clients, per_round, n_own, batches, test_batches; /* batches of an evaluation */
   double checkpoint_bytes;
 } shape;
@@ -144,6 +144,7 @@ static void plan_virtual(at_photon *p, double wire_bytes, at_plan *out) {
   calm.dropouts = calm.stragglers = calm.spread = 0;
   out->virtual_local_s =
       at_conditions_client_s(&calm, 0, 0, 0, p->cfg->steps, at_photon_step_flops(p->cfg, p->corpus->vocab));
+  out->virtual_local_s += at_photon_island_seconds(p);
   out->virtual_exchange_s = at_photon_exchange_seconds(p, algorithm, (double)p->per_round, wire_bytes);
   out->has_virtual = true;
 }
@@ -176,7 +177,8 @@ static at_err plan_traffic(at_photon *p, const shape *sh, at_plan *out) {
   if (p->method->keeps_moments) {
     out->rank_bytes += sums * agreement(ranks); /* may a signal have come? */
   } else if (!p->method->own_model) {
-    out->rank_bytes += 3 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1); /* outliers, cosines */
+    out->rank_bytes += 4 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1); /* outliers, norms, cosines */
+    out->rank_bytes += at_photon_island_rank_bytes(p);
   }
   out->eval_bytes = agreement(ranks);
   out->eval_bytes += p->method->own_model ? at_photon_table_bytes(ranks, (double)sh->n_clients, 3 * silos)
@@ -201,6 +203,7 @@ static at_photon_cfg share_of(const at_photon_cfg *c, const shape *sh, int ranks
   if (ranks != sh->ranks) {
     share.clients = (sh->n_clients * ranks + sh->ranks - 1) / sh->ranks;
     share.per_round = (sh->per_round * ranks + sh->ranks - 1) / sh->ranks;
+    share.islands = (c->islands + sh->team_size - 1) / sh->team_size;
     share.quorum = 0;
   }
   return share;
@@ -353,7 +356,11 @@ static at_err plan_sizes(at_session *s, at_opts *set, at_photon *p, const char *
   at_err err = at_provenance_create(&p->prov, s->world, yaml, at_isa_name(s->pin.isa), s->pin.threads);
   at_free(yaml);
   AT_TRY(err);
-  *sh = (shape){.ranks = p->size, .n_clients = p->n_clients, .per_round = p->per_round, .n_own = p->n_own};
+  *sh = (shape){.ranks = p->size,
+                .n_clients = p->n_clients,
+                .per_round = p->per_round,
+                .n_own = p->n_own,
+                .team_size = p->team.size};
   sh->batches = at_evaluator_batches(&p->eval);
   p->eval.split = AT_SPLIT_TEST;
   sh->test_batches = at_evaluator_batches(&p->eval);

@@ -22,35 +22,49 @@ static const float *pick_v(const at_photon_stage *s) {
 
 /* Where client `id` has its row, or NULL. */
 static float *row_of(const at_photon *p, float *rows, int64_t id) {
-  return rows == NULL ? NULL : rows + id / at_comm_size(p->s->world) * p->n;
+  return rows == NULL ? NULL : rows + id / p->team.teams * p->n;
+}
+
+/* Where island number j on this rank has its moments. */
+static float *unit_of(const at_photon *p, float *rows, int64_t id, int64_t j) {
+  return rows + (id / p->team.teams * p->n_islands + j) * p->n;
 }
 
 static void copy_vector(const at_photon *p, float *to, const float *from) {
   memcpy(to, from, (size_t)p->n * sizeof *to);
 }
 
-/* Parameters and moments that a client begins the round with. */
-static void start_stage(at_photon *p, at_photon_stage *st) {
+void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int64_t j, at_moments *mom) {
   size_t bytes = (size_t)p->n * sizeof(float);
-  copy_vector(p, st->w, p->method->own_model ? row_of(p, p->row_w, st->id) : p->theta);
   switch ((at_moment_policy)p->cfg->moments) {
   case AT_MOMENTS_RESET:
-    memset(st->m, 0, bytes);
-    if (st->v != NULL) {
-      memset(st->v, 0, bytes);
+    memset(mom->m, 0, bytes);
+    if (p->cfg->optimizer == AT_OPTIM_ADAMW) {
+      memset(mom->v, 0, bytes);
     }
-    st->moment_age = 0;
+    mom->t = 0;
     break;
   case AT_MOMENTS_KEEP:
-    copy_vector(p, st->m, row_of(p, p->row_m, st->id));
-    copy_vector(p, st->v, row_of(p, p->row_v, st->id));
+    copy_vector(p, mom->m, unit_of(p, p->row_m, st->id, j));
+    copy_vector(p, mom->v, unit_of(p, p->row_v, st->id, j));
+    mom->t = st->moment_age;
     break;
   case AT_MOMENTS_AVERAGE:
-    copy_vector(p, st->m, p->global_m);
-    copy_vector(p, st->v, p->global_v);
-    st->moment_age = p->count.moment_age;
+    copy_vector(p, mom->m, p->global_m);
+    copy_vector(p, mom->v, p->global_v);
+    mom->t = p->count.moment_age;
     break;
   }
+}
+
+/* A client of one island. */
+static at_err train_whole(at_photon *p, at_photon_stage *st) {
+  at_moments mom = {.m = st->m, .v = st->v};
+  copy_vector(p, st->w, p->method->own_model ? row_of(p, p->row_w, st->id) : p->theta);
+  at_photon_start_moments(p, st, 0, &mom);
+  AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
+  st->moment_age = mom.t;
+  return AT_OK;
 }
 
 /* w becomes the update, theta - w or the sum of the steps; one that is not finite must not be used. */
@@ -71,16 +85,13 @@ static void make_update(const at_photon *p, at_photon_stage *st) {
 
 static at_err train_stages(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
-  for (int64_t i = 0; i < p->n_stage; i++) {
+  for (int64_t i = 0; i < p->n_team_stage; i++) {
     at_photon_stage *st = &p->stage[i];
     if (st->is_absent) { /* what it would compute, nobody sees */
       continue;
     }
-    start_stage(p, st);
-    at_moments mom = {st->m, st->v, st->moment_age};
-    AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
-    st->moment_age = mom.t;
-    if (exchange) {
+    AT_TRY((p->silos != NULL ? at_photon_train_islands : train_whole)(p, st));
+    if (exchange && i < p->n_stage) {
       make_update(p, st);
     }
   }
@@ -88,15 +99,24 @@ static at_err train_stages(at_photon *p, bool exchange) {
   return AT_OK;
 }
 
-static void keep_rows(at_photon *p) {
-  for (int64_t i = 0; i < p->n_stage; i++) {
+/* The final word on client `id` is in the table that all ranks have. */
+static bool is_valid(int64_t n, const int64_t *ids, const at_report *reports, int64_t id) {
+  int64_t i = 0;
+  while (i < n && ids[i] != id) {
+    i++;
+  }
+  return i < n && reports[i].valid != 0;
+}
+
+static void keep_rows(at_photon *p, int64_t n, const int64_t *ids, const at_report *reports) {
+  for (int64_t i = 0; i < p->n_team_stage; i++) {
     at_photon_stage *st = &p->stage[i];
-    if (st->report.valid == 0) {
+    if (!is_valid(n, ids, reports, st->id)) {
       continue;
     }
-    if (p->row_m != NULL) {
-      copy_vector(p, row_of(p, p->row_m, st->id), st->m);
-      copy_vector(p, row_of(p, p->row_v, st->id), st->v);
+    for (int64_t j = 0; j < p->n_islands && p->row_m != NULL; j++) {
+      copy_vector(p, unit_of(p, p->row_m, st->id, j), st->m + j * p->n);
+      copy_vector(p, unit_of(p, p->row_v, st->id, j), st->v + j * p->n);
     }
     if (p->row_w != NULL) {
       copy_vector(p, row_of(p, p->row_w, st->id), st->w);
@@ -260,7 +280,7 @@ static at_err close_round(at_photon *p, bool exchange) {
   if (exchange) {
     AT_TRY_TO(err, done, aggregate(p, n, reports));
   }
-  keep_rows(p);
+  keep_rows(p, n, ids, reports);
 done:
   at_free(ids);
   at_free(reports);

@@ -45,6 +45,14 @@ static void add_rows(item_list *l, const char *path, float *data, const char *de
                                    .ids = l->p->own};
 }
 
+static void add_units(item_list *l, const char *path, float *data, const char *description) {
+  add_rows(l, path, data, description);
+  at_ckpt_item *it = &l->item[l->n - 1];
+  it->desc.dims[0] = l->p->n_clients * l->p->cfg->islands;
+  it->n_local = l->p->n_unit;
+  it->ids = l->p->unit;
+}
+
 /* What the channel keeps, whose places are unknown in a plan. */
 static void add_channel(item_list *l) {
   static const char *const path[2] = {"/exchange/client", "/exchange/client_momentum"};
@@ -94,8 +102,8 @@ static void list_items(item_list *l, at_photon *p) {
     add_rows(l, "/clients/theta", p->row_w, "Parameters of every client's own model.");
   }
   if (p->row_m != NULL) {
-    add_rows(l, "/clients/m", p->row_m, "First moment of every client.");
-    add_rows(l, "/clients/v", p->row_v, "Second moment of every client.");
+    add_units(l, "/clients/m", p->row_m, "First moment of every client, island by island.");
+    add_units(l, "/clients/v", p->row_v, "Second moment of every client, island by island.");
   }
   add_numbers(l, "/clients/facts", p->facts, p->n_clients, AT_FACT_COUNT,
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
