@@ -13,7 +13,7 @@ static const char *const method_names[] = {
 static const char *const norm_names[] = {"layer", "rms", NULL};
 static const char *const mlp_names[] = {"gelu", "swiglu", NULL};
 static const char *const position_names[] = {"learned", "rope", NULL};
-static const char *const partition_names[] = {"silo", "iid", NULL};
+static const char *const partition_names[] = {"silo", "iid", "dirichlet", NULL};
 static const char *const moment_names[] = {"reset", "keep", "average", NULL};
 static const char *const optimizer_names[] = {"adamw", "sgd", NULL};
 
@@ -55,7 +55,20 @@ static const at_opt fed_rows[] = {
     AT_OPT_F64(T, island_latency_s, "fed.island_latency", "0", 0, 1e3, "s", "Latency of a message between islands."),
     AT_OPT_INT(T, rounds, "fed.rounds", "20", 1, 1e9, "rounds", "Rounds of the run."),
     AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
-                "silo: a client reads one silo; iid: every client reads all silos in turn."),
+                "silo: a client reads one silo; iid: every client reads all silos in turn; dirichlet: every client "
+                "reads a mixture of "
+                "silos of its own (fed.alpha)."),
+    AT_OPT_F64(T, alpha, "fed.alpha", "0.5", 1e-3, 1e6, "",
+               "fed.partition=dirichlet: concentration; small: clients read few silos, large: all alike."),
+    AT_OPT_STR(
+        T, start, "fed.start", "",
+        "Begin with the parameters of this checkpoint, or of the newest one of this run; moments begin at zero."),
+    AT_OPT_INT(T, start_steps, "fed.start_steps", "0", 0, 1e12, "steps",
+               "Steps of the schedule that lie behind the parameters of fed.start."),
+    AT_OPT_ENUM(
+        T, topology, "fed.topology", "rar", at_topology_names,
+        "Links of reduce = exact or fast, as they are counted and timed: a parameter server (ps), all-to-all (ar), a "
+        "ring (rar).  The sums are the same."),
     AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
                 "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
@@ -137,6 +150,27 @@ static at_err settle_islands(at_opts *set, const at_photon_cfg *c) {
   return c->island_steps == 0 && c->islands > 1 ? set_number(set, "fed.island_steps", c->steps) : AT_OK;
 }
 
+/* Keys that have a meaning for some partitions, or some ways of adding, only. */
+static at_err check_keys(const at_opts *set, const at_photon_cfg *c) {
+  bool is_plain = c->run.reduce == AT_REDUCE_EXACT || c->run.reduce == AT_REDUCE_FAST;
+  if (c->partition != AT_PARTITION_DIRICHLET && at_opts_is_changed(set, "fed.alpha")) {
+    return at_opts_reject(set, "fed.alpha", "it has a meaning for fed.partition = dirichlet only");
+  }
+  if (c->topology != AT_TOPOLOGY_rar && !is_plain) {
+    return at_opts_reject(set, "fed.topology",
+                          "it has a meaning for reduce = exact or fast; for codecs, exchange.algorithm "
+                          "says which links there are");
+  }
+  if (c->topology != AT_TOPOLOGY_rar && c->net.path != AT_NET_PATH_ALGORITHM &&
+      c->net.path != AT_NET_PATH_PS + c->topology) {
+    return at_opts_reject(set, "net.topology", "fed.topology says otherwise: leave out one of them");
+  }
+  if (c->start[0] == '\0' && c->start_steps != 0) {
+    return at_opts_reject(set, "fed.start_steps", "nothing was trained before: set fed.start");
+  }
+  return AT_OK;
+}
+
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
 static at_err resolve(at_opts *set, void *cfg) {
   at_photon_cfg *c = cfg;
@@ -158,12 +192,13 @@ static at_err resolve(at_opts *set, void *cfg) {
     AT_TRY(set_number(set, "model.hidden", 4 * c->width));
   }
   if (c->period == 0) {
-    AT_TRY(set_number(set, "local.period", c->rounds * c->steps));
+    AT_TRY(set_number(set, "local.period", c->start_steps + c->rounds * c->steps));
   }
   if (c->warmup < 0) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
   AT_TRY(at_photon_settle_exchange(set, c));
+  AT_TRY(check_keys(set, c));
   AT_TRY(settle_islands(set, c));
   AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
   if (c->eval_gain && at_photon_methods[c->method].round != at_photon_round_federated) {

@@ -40,6 +40,10 @@ typedef struct at_photon_cfg {
   double rope_base;
   /* federation */
   int64_t clients, per_round, rounds, quorum, max_failed_rounds;
+  double alpha; /* of partition = dirichlet */
+  int topology; /* at_topology: what is counted and timed */
+  char *start;
+  int64_t start_steps;
   int64_t islands, island_steps;             /* of a client; between their means */
   double island_bandwidth, island_latency_s; /* Mbit/s between islands of a client; 0: exchange inside costs nothing */
   /* local */
@@ -93,55 +97,54 @@ typedef struct at_photon_island {
 } at_photon_island;
 
 /* What a round amounts to; NaN where it does not apply. */
-#define AT_PHOTON_FIGURES(X)                                                                                           \
-  X(clients, "clients", "clients with a valid result", 0)                                                              \
-  X(failures, "clients", "clients without a valid result", 0)                                                          \
-  X(dropouts, "clients", "clients that vanished for the round", 0)                                                     \
-  X(late, "clients", "clients that missed the deadline", 0)                                                            \
-  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                      \
-  X(steps, "steps", "global steps so far", 0)                                                                          \
-  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
-  X(lr_first, "1", "learning rate of the round's first step", 0)                                                       \
-  X(lr, "1", "learning rate of the round's last step", 0)                                                              \
-  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                          \
-  X(loss_first, "nats/token", "training loss in the first local step, mean over the round's clients", 0)               \
-  X(loss_last, "nats/token", "training loss in the last local step, mean over the round's clients", 0)                 \
-  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                     \
-  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                             \
-  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                     \
-  X(step_norm, "1", "norm of the change of the global model", 0)                                                       \
-  X(theta_norm, "1", "norm of the global model", 0)                                                                    \
-  X(outer_m_norm, "1", "norm of the server's first state vector", 0)                                                   \
-  X(outer_v_norm, "1", "norm of the server's second state vector", 0)                                                  \
-  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                 \
-  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                       \
-  X(pair_dot, "1", "mean inner product of two clients' updates", 0)                                                    \
-  X(pair_cosine, "1", "the same over the mean product of their norms", 0)                                              \
-  X(trace, "1", "variance of one client's update", 0)                                                                  \
-  X(grad_sq, "1", "square of the expected update, without bias", 0)                                                    \
-  X(noise_scale, "clients", "trace over grad_sq, each averaged over rounds", 0)                                        \
-  X(averaging_gain, "nats/token",                                                                                      \
-    "validation loss of the mean model less that of the clients' models; with eval.gain", 0)                           \
-  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                       \
-  X(clip_fraction, "1", "share of clipped steps", 0)                                                                   \
-  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
-    0)                                                                                                                 \
-  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0)  \
-  X(inner_bytes, "bytes", "sent between islands inside the clients in the round, all together", 0)                     \
-  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                  \
-  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
-  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
-  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                          \
-  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                         \
-  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                           \
-  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                  \
-  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                           \
-  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                       \
-  X(train_seconds, "s", "local training, rank 0", 1)                                                                   \
-  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                      \
-  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                        \
-  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                               \
-  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                  \
+#define AT_PHOTON_FIGURES(X)                                                                                          \
+  X(clients, "clients", "clients with a valid result", 0)                                                             \
+  X(failures, "clients", "clients without a valid result", 0)                                                         \
+  X(dropouts, "clients", "clients that vanished for the round", 0)                                                    \
+  X(late, "clients", "clients that missed the deadline", 0)                                                           \
+  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                     \
+  X(steps, "steps", "global steps so far", 0)                                                                         \
+  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                \
+  X(lr_first, "1", "learning rate of the round's first step", 0)                                                      \
+  X(lr, "1", "learning rate of the round's last step", 0)                                                             \
+  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                         \
+  X(loss_first, "nats/token", "training loss in the first local step, mean over the round's clients", 0)              \
+  X(loss_last, "nats/token", "training loss in the last local step, mean over the round's clients", 0)                \
+  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                    \
+  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                            \
+  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                    \
+  X(step_norm, "1", "norm of the change of the global model", 0)                                                      \
+  X(theta_norm, "1", "norm of the global model", 0)                                                                   \
+  X(outer_m_norm, "1", "norm of the server's first state vector", 0)                                                  \
+  X(outer_v_norm, "1", "norm of the server's second state vector", 0)                                                 \
+  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                \
+  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                      \
+  X(pair_dot, "1", "mean inner product of two clients' updates", 0)                                                   \
+  X(pair_cosine, "1", "the same over the mean product of their norms", 0)                                             \
+  X(trace, "1", "variance of one client's update", 0)                                                                 \
+  X(grad_sq, "1", "square of the expected update, without bias", 0)                                                   \
+  X(noise_scale, "clients", "trace over grad_sq, each averaged over rounds", 0)                                       \
+  X(averaging_gain, "nats/token",                                                                                     \
+    "validation loss of the mean model less that of the clients' models; with eval.gain", 0)                          \
+  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                      \
+  X(clip_fraction, "1", "share of clipped steps", 0)                                                                  \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec by fed.topology", 0)        \
+  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0) \
+  X(inner_bytes, "bytes", "sent between islands inside the clients in the round, all together", 0)                    \
+  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                 \
+  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                        \
+  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                \
+  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                         \
+  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                        \
+  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                          \
+  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                 \
+  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                          \
+  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                      \
+  X(train_seconds, "s", "local training, rank 0", 1)                                                                  \
+  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                     \
+  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                       \
+  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                              \
+  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                 \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {
 #define X(name, unit, text, is_volatile) double name;
@@ -183,6 +186,7 @@ struct at_photon {
   int64_t n_clients, per_round, quorum; /* settled with the data at hand */
   /* read-only after set-up */
   at_corpus *corpus;
+  at_mixture *mixture; /* NULL unless clients read mixtures */
   at_streams streams;
   at_lm_task *task;
   at_local local;
@@ -269,6 +273,9 @@ at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic 
 double at_photon_exchange_bytes(const at_photon *p, double *own);
 at_err at_photon_open_exchange(at_photon *p); /* collective */
 void at_photon_close_exchange(at_photon *p);  /* collective */
+/* Sent by a client, and by all together with the server, if there is one, in fed.topology, where a ring has each of them send
+ * ring_bytes.  Without a channel. */
+double at_photon_topology_bytes(const at_photon *p, double ring_bytes, double clients, double *all);
 /* Traffic and residuals of the round into its figures.  Collective. */
 at_err at_photon_count_exchange(at_photon *p);
 
@@ -290,8 +297,13 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_
 at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
 void at_photon_destroy(at_photon *p);
 
+/* What a run begins with; loads: fed.start is looked at, which a run that goes on does not need.  Collective. */
+at_err at_photon_start_values(at_photon *p, bool loads);
+
 /* state.c: checkpoints.  Collective.  The file may follow in the background: at_run_settle. */
 at_err at_photon_save(at_photon *p);
+/* The parameters of fed.start; a checkpoint of clients with models of their own has none.  Collective. */
+at_err at_photon_load_start(at_photon *p);
 int64_t at_photon_kept_bytes(at_photon *p); /* what that keeps in rank 0's memory; not collective */
 at_err at_photon_restore(at_photon *p);
 /* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */

@@ -156,8 +156,10 @@ static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at)
   }
   int64_t vector_bytes = at_photon_sum_bytes(p);
   int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
-  double sums = sums_of_a_round(p), client = (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
-  *at = (at_traffic){.clients = sums * client * (double)sh->per_round,
+  double sums = sums_of_a_round(p), all = 0;
+  at_photon_topology_bytes(p, (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round), (double)sh->per_round,
+                           &all);
+  *at = (at_traffic){.clients = sums * all,
                      .rank = sums * (double)at_comm_allreduce_bytes(sum_bytes, sh->ranks),
                      .elements = sums * (double)p->n,
                      .is_exact = true};
@@ -171,6 +173,9 @@ static at_err plan_traffic(at_photon *p, const shape *sh, at_plan *out) {
   at_traffic at;
   AT_TRY(plan_exchange(p, sh, &at));
   out->client_bytes = at.clients / per_round;
+  if (!at_photon_has_channel(p) && c->topology == AT_TOPOLOGY_ps) {
+    out->client_bytes /= 2; /* the other half is the server's */
+  }
   out->link_bits = sh->per_round > 1 && at.elements > 0 ? 4 * at.clients / ((per_round - 1) * at.elements) : 0;
   out->is_most = !at.is_exact;
   out->rank_bytes = at.rank + 2 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, AT_REPORT_WIDTH);

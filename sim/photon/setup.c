@@ -70,6 +70,11 @@ static at_err load_data(at_photon *p) {
                             .n_clients = p->n_clients,
                             .context = c->context,
                             .seed = (uint64_t)c->run.seed};
+  if (c->partition == AT_PARTITION_DIRICHLET) {
+    AT_TRY(at_mixture_create(&p->mixture, p->streams.seed, c->alpha, p->n_clients, p->corpus->n_silos));
+    p->planned_bytes += (size_t)at_mixture_bytes(p->mixture);
+    p->streams.mixture = p->mixture;
+  }
   return at_streams_check(&p->streams);
 }
 
@@ -237,13 +242,20 @@ static at_err allocate_stages(at_photon *p) {
   return AT_OK;
 }
 
-static void start_values(at_photon *p, at_opts *set) {
+at_err at_photon_start_values(at_photon *p, bool loads) {
   at_outer outer = at_photon_outer(p->cfg);
   at_layout_init(at_lm_task_layout(p->task), (uint64_t)p->cfg->run.seed, p->theta);
+  if (loads && p->cfg->start[0] != '\0') {
+    AT_TRY(at_photon_load_start(p));
+  }
   at_outer_start(&outer, p->n, p->theta, p->outer_m, p->outer_v);
   for (int64_t i = 0; p->row_w != NULL && i < p->n_own; i++) {
     memcpy(p->row_w + i * p->n, p->theta, (size_t)p->n * sizeof(float));
   }
+  return AT_OK;
+}
+
+static void identify(at_photon *p, at_opts *set) {
   p->count.identity = at_identity_of(p->s, set, p->corpus->checksum);
   p->count.layout = p->channel != NULL ? at_channel_layout(p->channel) : 0;
 }
@@ -343,7 +355,8 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_
   cfg->exchange.chunk = at_photon_has_channel(p) ? p->channel_cfg.reduce.chunk : cfg->exchange.chunk;
   AT_TRY_TO(err, failed, at_photon_open_exchange(p));
   AT_TRY_TO(err, failed, at_photon_open_islands(p));
-  start_values(p, set);
+  identify(p, set);
+  AT_TRY_TO(err, failed, at_photon_start_values(p, !resume));
   AT_TRY_TO(err, failed, open_folder(p, set, resume));
   AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p, at_run_path(p->run, "metrics.h5"))));
   if (resume) {
@@ -379,6 +392,7 @@ void at_photon_destroy(at_photon *p) {
   at_silos_destroy(p->silos);
   at_exact_destroy(p->exact);
   at_lm_task_destroy(p->task);
+  at_mixture_destroy(p->mixture);
   at_corpus_destroy(p->corpus);
   at_metrics_destroy(p->metrics);
   at_provenance_destroy(p->prov);

@@ -148,6 +148,16 @@ at_err at_photon_save(at_photon *p) {
   return err;
 }
 
+at_err at_photon_load_start(at_photon *p) {
+  item_list l = {.p = p};
+  add_vector(&l, "/model/theta", p->theta, "Parameters of the global model.");
+  AT_TRY(at_ckpt_load_from(p->cfg->start, p->s->world, p->s->log, l.n, l.item));
+  p->count.steps = p->cfg->start_steps;
+  at_log_info(p->s->log, "start", "parameters of %s, schedule from step %lld", p->cfg->start,
+              (long long)p->count.steps);
+  return AT_OK;
+}
+
 int64_t at_photon_kept_bytes(at_photon *p) {
   item_list l;
   list_items(&l, p);
@@ -177,7 +187,7 @@ at_err at_photon_restore(at_photon *p) {
   at_err err = AT_OK;
   AT_TRY(at_identity_find_checkpoint(p->run, p->s, &found));
   if (!found) {
-    return AT_OK;
+    return at_photon_start_values(p, true);
   }
   item_list l;
   list_items(&l, p);
