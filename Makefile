@@ -38,6 +38,11 @@ demo: ## see a federated language model learn, in a minute or two
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)jobs/demo $(EXE)
 
+foundation: ## pre-train the suite's own language model, an hour a call
+	$(Q)jobs/setup build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)jobs/foundation $(EXE)
+
 test: ## set up, build, and run all tests
 	$(Q)jobs/setup
 	$(Q)$(MAKE) --no-print-directory check
@@ -139,5 +144,5 @@ clean: ## remove build/
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-.PHONY: all setup demo test check bench bench-peers lint format headers clang asan ubsan unit programs install clean help FORCE
+.PHONY: all setup demo foundation test check bench bench-peers lint format headers clang asan ubsan unit programs install clean help FORCE
 -include $(OBJ:.o=.d) $(BUILD)/sim/main.d $(UNIT:%=%.d) $(MPITESTS:%=%.d) $(BENCHES:%=%.d) $(HEADERS:%=$(BUILD)/headers/%.ok.d)

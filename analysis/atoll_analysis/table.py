@@ -3,7 +3,8 @@
 
 A metric is NAME or NAME@WHAT.  NAME is a dataset of evaluation.h5 ("test/mixed_bits_per_byte") or a column of metrics.h5
 ("val_nats"); WHAT makes one number of its rounds: last (the default), min, max, mean, sum, or `first<=2.1` for the round
-that first reached 2.1.
+that first reached 2.1.  In claims also `reaching METHOD[,METHOD...]`: NAME in the round whose validation loss (val_nats) was
+first no higher than the last one of that method under the same seed, the highest of several.
 """
 import argparse
 import csv
@@ -105,6 +106,25 @@ def by_seed(runs, metric):
     return {r.seed: value_of(r, metric) for r in runs}
 
 
+def when_reaching(run, name, goal):
+    """A column in the first round whose validation loss is no higher than `goal`; NaN if none is."""
+    loss, values = run.column("val_nats"), run.column(name)
+    if loss is None or values is None:
+        return math.nan
+    hit = np.flatnonzero(loss <= goal)
+    return float(values[hit[0]]) if hit.size else math.nan
+
+
+def by_seed_reaching(runs, metric, chosen_by):
+    """As by_seed, for NAME@reaching METHODS; chosen_by(method) -> its runs."""
+    name, what = split_metric(metric)
+    goals = {}
+    for method in what.removeprefix("reaching").split(","):
+        for r in chosen_by(method.strip()):
+            goals[r.seed] = max(goals.get(r.seed, -math.inf), r.last("val_nats"))
+    return {r.seed: when_reaching(r, name, goals[r.seed]) for r in runs if r.seed in goals}
+
+
 def seed_order(seed):
     return (0, int(seed)) if seed.isdecimal() else (1, seed)
 
@@ -118,13 +138,18 @@ def evaluate_claims(entries, runs):
     """A row per claim and place in the grid; a bar's names are methods, or labels as the table shows them."""
     rows = []
     for point, here in group(runs, lambda r: tuple(r.point.items())).items():
-        def values_of(method, metric, here=here):
+        def chosen_by(method, here=here):
             chosen = [r for r in here if r.method == method] or [r for r in here if r.label == method]
             if not chosen:
-                raise DataError(f"a bar names {method!r}; there are {', '.join(sorted({r.method for r in here}))}")
+                raise DataError(f"a claim names {method!r}; there are {', '.join(sorted({r.method for r in here}))}")
+            return chosen
+
+        def values_of(method, metric, here=here, chosen_by=chosen_by):
             if not is_known(here, metric):
                 raise DataError(f"a claim is about {metric!r}, which no run has")
-            return by_seed(chosen, metric)
+            if split_metric(metric)[1].startswith("reaching"):
+                return by_seed_reaching(chosen_by(method), metric, chosen_by)
+            return by_seed(chosen_by(method), metric)
         for entry in entries:
             row = claims.evaluate(entry, values_of)
             row.unit = units_of(here, row.metric)

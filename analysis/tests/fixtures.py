@@ -68,6 +68,16 @@ def make_run(folder, seed=1, method="photon", loss=2.0, rounds=4, of=None, keys=
     return folder
 
 
+def make_model(folder, markov):
+    """Adds parameters to a run's checkpoint, and byte models: {name: bits per byte by silo}."""
+    checkpoint = sorted(os.listdir(os.path.join(folder, "checkpoints")))[-1]
+    with h5py.File(os.path.join(folder, "checkpoints", checkpoint), "a") as f:
+        f["model/theta"] = np.zeros(1000, dtype=np.float32)
+    with h5py.File(os.path.join(folder, "markov.h5"), "w") as f:
+        for name, values in markov.items():
+            put(f, f"models/{name}/bits_per_byte", np.array(values), "bits/byte", "Loss by silo.")
+
+
 def make_sweep(folder, losses, grid_yaml="", axes=()):
     """losses: {(method, *point): {seed: loss or None for a run that never began}}."""
     os.makedirs(folder)

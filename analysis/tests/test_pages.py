@@ -15,7 +15,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fixtures  # noqa: E402
 
-from atoll_analysis import card, examples, figures, page, report, table  # noqa: E402
+from atoll_analysis import card, examples, figures, model, page, report, table  # noqa: E402
+from atoll_analysis.runs import DataError  # noqa: E402
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
@@ -109,6 +110,21 @@ class TestReport(PageCase):
     def test_same_input_same_page(self):
         run = fixtures.make_run(self.path("a"))
         self.assertEqual(report.build([run]), report.build([run]))
+
+
+class TestModel(PageCase):
+    def test_beside_its_controls(self):
+        run, control = (fixtures.make_run(self.path(m), method=m, loss=b) for m, b in (("photon", 2.0), ("local_only", 2.05)))
+        fixtures.make_model(run, {"order-4": [1.8, 2.5]})
+        text = model.build(run, [control])
+        self.assertEqual(self.check(text), ["What it is for", "Quality", "Model", "Training", "Data", "Provenance"])
+        self.assertIn("order-4", text)
+        self.assertIn("<td>1 of 2</td><td>2 of 2</td>", text)  # silos of losses 1.9 and 2.1, below 1.8 and 2.5, 1.95 and 2.15
+
+    def test_of_a_run_that_goes_on(self):
+        run = fixtures.make_run(self.path("a"), rounds=2, of=9)
+        fixtures.make_model(run, {})
+        self.assertRaisesRegex(DataError, "not complete", model.build, run)
 
 
 class TestCard(PageCase):

@@ -110,6 +110,16 @@ class TestTable(unittest.TestCase):
             with self.assertRaises(DataError, msg=metric):
                 table.value_of(r, metric)
 
+    def test_reaching_another_methods_loss(self):
+        claim = "{claim: sooner, metric: tokens@reaching ddp, bar: photon / ddp <= 0.6}"
+        folder = self.sweep({("photon",): {1: 2.0, 2: 2.5}, ("ddp",): {1: 2.25, 2: 2.75}},
+                            grid_yaml=f"name: t\ntable:\n  claims:\n    - {claim}\n")
+        c = table.build([folder]).claims[0]
+        self.assertEqual([i.mean for _, i in c.values], [2000, 4000])  # losses 2.75, 2.25, ... and 3, 2.5, 2.33, 2.25
+        self.assertAlmostEqual(c.measured.mean, .5)
+        never = read_run(fixtures.make_run(os.path.join(self.folder.name, "never"), loss=2.0))
+        self.assertTrue(math.isnan(table.when_reaching(never, "tokens", 1.0)))
+
     def test_errors_say_what_there_is(self):
         folder = self.sweep({("photon",): {1: 2.0}, ("ddp",): {1: 2.5}})
         with self.assertRaisesRegex(DataError, "val_nats"):
