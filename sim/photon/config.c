@@ -13,7 +13,7 @@ static const char *const method_names[] = {
 static const char *const norm_names[] = {"layer", "rms", NULL};
 static const char *const mlp_names[] = {"gelu", "swiglu", NULL};
 static const char *const position_names[] = {"learned", "rope", NULL};
-static const char *const partition_names[] = {"silo", "iid", NULL};
+static const char *const partition_names[] = {"silo", "iid", "dirichlet", NULL};
 static const char *const moment_names[] = {"reset", "keep", "average", NULL};
 static const char *const optimizer_names[] = {"adamw", "sgd", NULL};
 
@@ -46,9 +46,29 @@ static const at_opt fed_rows[] = {
     AT_OPT_INT(T, clients, "fed.clients", "0", 0, 1e9, "clients", "Clients in the federation; 0: one per silo."),
     AT_OPT_INT(T, per_round, "fed.per_round", "0", 0, 1e9, "clients",
                "Clients that take part in a round, drawn without replacement; 0: all."),
+    AT_OPT_INT(T, islands, "fed.islands", "1", 1, 4096, "islands",
+               "Islands of a client: they read disjoint parts of its stream, train apart and send one update."),
+    AT_OPT_INT(T, island_steps, "fed.island_steps", "0", 0, 1e9, "steps",
+               "Local steps between two means over a client's islands; 0: local.steps, one mean a round."),
+    AT_OPT_F64(T, island_bandwidth, "fed.island_bandwidth", "0", 0, 1e9, "Mbit/s",
+               "Bandwidth between islands on the virtual clock; 0: means inside a client take no virtual time."),
+    AT_OPT_F64(T, island_latency_s, "fed.island_latency", "0", 0, 1e3, "s", "Latency of a message between islands."),
     AT_OPT_INT(T, rounds, "fed.rounds", "20", 1, 1e9, "rounds", "Rounds of the run."),
     AT_OPT_ENUM(T, partition, "fed.partition", "silo", partition_names,
-                "silo: a client reads one silo; iid: every client reads all silos in turn."),
+                "silo: a client reads one silo; iid: every client reads all silos in turn; dirichlet: every client "
+                "reads a mixture of "
+                "silos of its own (fed.alpha)."),
+    AT_OPT_F64(T, alpha, "fed.alpha", "0.5", 1e-3, 1e6, "",
+               "fed.partition=dirichlet: concentration; small: clients read few silos, large: all alike."),
+    AT_OPT_STR(
+        T, start, "fed.start", "",
+        "Begin with the parameters of this checkpoint, or of the newest one of this run; moments begin at zero."),
+    AT_OPT_INT(T, start_steps, "fed.start_steps", "0", 0, 1e12, "steps",
+               "Steps of the schedule that lie behind the parameters of fed.start."),
+    AT_OPT_ENUM(
+        T, topology, "fed.topology", "rar", at_topology_names,
+        "Links of reduce = exact or fast, as they are counted and timed: a parameter server (ps), all-to-all (ar), a "
+        "ring (rar).  The sums are the same."),
     AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
                 "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
@@ -78,6 +98,8 @@ static const at_opt eval_rows[] = {
     AT_OPT_INT(T, eval_every, "eval.every", "1", 1, 1e9, "rounds", "Rounds between two evaluations."),
     AT_OPT_INT(T, eval_windows, "eval.windows", "64", 1, 1e9, "windows", "Held-out windows of each silo."),
     AT_OPT_INT(T, eval_batch, "eval.batch", "16", 1, 1 << 20, "windows", "Windows evaluated at once."),
+    AT_OPT_BOOL(T, eval_gain, "eval.gain", "false",
+                "Evaluate the clients' models, too: what averaging gains (averaging_gain)."),
 };
 #undef T
 
@@ -98,6 +120,55 @@ static at_err apply_presets(at_opts *set, const at_photon_cfg *c) {
   char origin[64];
   snprintf(origin, sizeof origin, "preset of method %s", at_photon_methods[c->method].name);
   return at_opts_set_absent(set, at_photon_methods[c->method].presets, origin);
+}
+
+/* The keys of sub-federation. */
+static at_err settle_islands(at_opts *set, const at_photon_cfg *c) {
+  static const char *const of_islands[] = {"fed.island_steps", "fed.island_bandwidth", "fed.island_latency"};
+  const at_photon_method_row *method = &at_photon_methods[c->method];
+  if (c->islands > 1 && method->round != at_photon_round_federated) {
+    return at_opts_reject(set, "fed.islands", "method = %s sends no updates of clients: leave it at 1", method->name);
+  }
+  for (size_t i = 0; c->islands == 1 && i < sizeof of_islands / sizeof *of_islands; i++) {
+    if (at_opts_is_changed(set, of_islands[i])) {
+      return at_opts_reject(set, of_islands[i], "a client is one island: set fed.islands");
+    }
+  }
+  if (c->island_bandwidth > 0 && !at_conditions_keep_time(&c->net)) {
+    return at_opts_reject(set, "fed.island_bandwidth",
+                          "there is no virtual time: set net.device, net.step_seconds or "
+                          "net.bandwidth");
+  }
+  if (c->island_latency_s > 0 && c->island_bandwidth == 0) {
+    return at_opts_reject(set, "fed.island_latency",
+                          "means inside a client take no virtual time: set "
+                          "fed.island_bandwidth");
+  }
+  if (c->island_steps > c->steps) {
+    return at_opts_reject(set, "fed.island_steps", "a round has local.steps = %lld", (long long)c->steps);
+  }
+  return c->island_steps == 0 && c->islands > 1 ? set_number(set, "fed.island_steps", c->steps) : AT_OK;
+}
+
+/* Keys that have a meaning for some partitions, or some ways of adding, only. */
+static at_err check_keys(const at_opts *set, const at_photon_cfg *c) {
+  bool is_plain = c->run.reduce == AT_REDUCE_EXACT || c->run.reduce == AT_REDUCE_FAST;
+  if (c->partition != AT_PARTITION_DIRICHLET && at_opts_is_changed(set, "fed.alpha")) {
+    return at_opts_reject(set, "fed.alpha", "it has a meaning for fed.partition = dirichlet only");
+  }
+  if (c->topology != AT_TOPOLOGY_rar && !is_plain) {
+    return at_opts_reject(set, "fed.topology",
+                          "it has a meaning for reduce = exact or fast; for codecs, exchange.algorithm "
+                          "says which links there are");
+  }
+  if (c->topology != AT_TOPOLOGY_rar && c->net.path != AT_NET_PATH_ALGORITHM &&
+      c->net.path != AT_NET_PATH_PS + c->topology) {
+    return at_opts_reject(set, "net.topology", "fed.topology says otherwise: leave out one of them");
+  }
+  if (c->start[0] == '\0' && c->start_steps != 0) {
+    return at_opts_reject(set, "fed.start_steps", "nothing was trained before: set fed.start");
+  }
+  return AT_OK;
 }
 
 /* Zeros that stand for "as the others say" become the numbers they mean, so that the resolved file says all. */
@@ -121,13 +192,19 @@ static at_err resolve(at_opts *set, void *cfg) {
     AT_TRY(set_number(set, "model.hidden", 4 * c->width));
   }
   if (c->period == 0) {
-    AT_TRY(set_number(set, "local.period", c->rounds * c->steps));
+    AT_TRY(set_number(set, "local.period", c->start_steps + c->rounds * c->steps));
   }
   if (c->warmup < 0) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
   AT_TRY(at_photon_settle_exchange(set, c));
+  AT_TRY(check_keys(set, c));
+  AT_TRY(settle_islands(set, c));
   AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  if (c->eval_gain && at_photon_methods[c->method].round != at_photon_round_federated) {
+    return at_opts_reject(set, "eval.gain", "method = %s averages no models: leave it at false",
+                          at_photon_methods[c->method].name);
+  }
   if (c->clients > 0 && c->per_round > c->clients) {
     return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
   }

@@ -90,7 +90,7 @@ at_err at_photon_evaluate(at_photon *p) {
   AT_TRY(err);
   p->fig.val_nats = loss.mixed_nats;
   p->fig.val_bits_per_byte = loss.mixed_bpb;
-  p->fig.eval_seconds = at_clock_now_s() - start;
+  p->fig.eval_seconds = at_clock_now_s() - start + (isnan(p->fig.eval_seconds) ? 0 : p->fig.eval_seconds);
   return AT_OK;
 }
 

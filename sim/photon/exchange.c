@@ -131,11 +131,21 @@ void at_photon_close_exchange(at_photon *p) {
   at_channel_destroy(p->channel);
 }
 
+double at_photon_topology_bytes(const at_photon *p, double ring_bytes, double clients, double *all) {
+  at_topology t = (at_topology)p->cfg->topology;
+  double own = ring_bytes;
+  if (clients >= 2) {
+    own *= at_net_client_bytes(t, (int64_t)clients, 1) / at_net_client_bytes(AT_TOPOLOGY_rar, (int64_t)clients, 1);
+  }
+  *all = own * clients * (t == AT_TOPOLOGY_ps ? 2 : 1); /* a server sends each client as much */
+  return own;
+}
+
 at_err at_photon_count_exchange(at_photon *p) {
   at_photon_figures *f = &p->fig;
   at_channel_report r, more = {0};
   if (p->channel == NULL) {
-    f->wire_bytes = f->payload_bytes * f->clients;
+    f->payload_bytes = at_photon_topology_bytes(p, f->payload_bytes, f->clients, &f->wire_bytes);
     f->bits_per_element = p->cfg->run.reduce == AT_REDUCE_EXACT ? 64 : 32;
     return AT_OK;
   }

@@ -19,6 +19,7 @@ void at_photon_start_clock(at_photon *p) {
   for (int64_t i = 0; i < p->per_round; i++) {
     p->client_s[i] =
         at_conditions_client_s(&c->net, (uint64_t)c->run.seed, p->sampled[i], p->count.round, c->steps, flops);
+    p->client_s[i] += at_photon_island_seconds(p);
     p->fig.dropouts += isinf(p->client_s[i]) != 0;
   }
   double deadline = at_clock_deadline_s(&p->clock, c->net.deadline);
@@ -31,13 +32,19 @@ double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clie
   /* exchanges that follow one another in a round */
   double times = p->method->keeps_moments ? (double)c->steps : c->moments == AT_MOMENTS_AVERAGE ? 3 : 1;
   times *= p->shared_elements > 0 ? 2 : 1; /* powersgd makes two means */
+  at_conditions net = c->net;
+  if (!at_photon_has_channel(p) && c->topology != AT_TOPOLOGY_rar) {
+    wire_bytes =
+        times * 2 * (clients - 1) * (double)at_photon_sum_bytes(p); /* the formulas count from a ring's bytes */
+    net.path = net.path == AT_NET_PATH_ALGORITHM ? AT_NET_PATH_PS + c->topology : net.path;
+  }
   double vectors = p->shared_elements > 0 ? 0.5 : 1;
   at_exchange_size e = {.algorithm = algorithm,
                         .clients = (int64_t)clients,
                         .elements = vectors * (double)p->n,
                         .wire_bytes = wire_bytes / times,
                         .is_broken = clients < (double)p->per_round};
-  return times * at_conditions_exchange_s(&c->net, &e);
+  return times * at_conditions_exchange_s(&net, &e);
 }
 
 void at_photon_advance_clock(at_photon *p) {

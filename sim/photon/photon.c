@@ -13,15 +13,22 @@ static double bytes_sent(const at_photon *p, double *seconds) {
   double bytes = 0;
   *seconds = 0;
   for (int phase = 0; phase < AT_COMM_PHASE_COUNT; phase++) {
-    at_comm_stats stats = at_comm_get_stats(p->s->world, (at_comm_phase)phase);
-    bytes += (double)stats.bytes_sent;
-    *seconds += stats.seconds;
+    at_comm_stats stats = at_comm_get_stats(p->s->world, (at_comm_phase)phase), inner = {0};
+    if (p->silos != NULL) {
+      inner = at_comm_get_stats(at_silos_inner(p->silos), (at_comm_phase)phase);
+    }
+    bytes += (double)(stats.bytes_sent + inner.bytes_sent);
+    *seconds += stats.seconds + inner.seconds;
   }
   return bytes;
 }
 
+bool at_photon_is_evaluated(const at_photon *p) {
+  return p->count.round + 1 == p->cfg->rounds || (p->count.round + 1) % p->cfg->eval_every == 0;
+}
+
 at_err at_photon_play_round(at_photon *p) {
-  bool last = p->count.round + 1 == p->cfg->rounds;
+  bool is_evaluated = at_photon_is_evaluated(p);
   double start = at_clock_now_s(), mpi_before, mpi_after;
   double sent = bytes_sent(p, &mpi_before);
   int64_t tokens = p->count.tokens;
@@ -29,7 +36,7 @@ at_err at_photon_play_round(at_photon *p) {
   AT_TRY(p->method->round(p));
   p->count.round++;
   p->fig.val_nats = p->fig.val_bits_per_byte = NAN;
-  if (last || p->count.round % p->cfg->eval_every == 0) {
+  if (is_evaluated) {
     AT_TRY(at_photon_evaluate(p));
   }
   p->fig.steps = (double)p->count.steps;

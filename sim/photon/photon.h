@@ -8,12 +8,15 @@
 #include "sim/plan.h"
 #include "sim/session.h"
 #include "sim/verify.h"
+#include "src/comm/collective/silos.h"
 #include "src/comm/exact.h"
+#include "src/fed/agreement.h"
 #include "src/fed/channel.h"
 #include "src/fed/client.h"
 #include "src/fed/conditions.h"
 #include "src/fed/evaluate.h"
 #include "src/fed/outer.h"
+#include "src/fed/teams.h"
 #include "src/store/ckpt.h"
 #include "src/store/metrics.h"
 
@@ -37,6 +40,12 @@ typedef struct at_photon_cfg {
   double rope_base;
   /* federation */
   int64_t clients, per_round, rounds, quorum, max_failed_rounds;
+  double alpha; /* of partition = dirichlet */
+  int topology; /* at_topology: what is counted and timed */
+  char *start;
+  int64_t start_steps;
+  int64_t islands, island_steps;             /* of a client; between their means */
+  double island_bandwidth, island_latency_s; /* Mbit/s between islands of a client; 0: exchange inside costs nothing */
   /* local */
   int64_t steps, batch, warmup, period;
   double lr, lr_final, beta1, beta2, eps, weight_decay, clip;
@@ -44,6 +53,7 @@ typedef struct at_photon_cfg {
   double outer_lr, outer_momentum, outer_beta1, outer_beta2, outer_eps;
   /* evaluation */
   int64_t eval_every, eval_windows, eval_batch;
+  bool eval_gain;
   int64_t grid_bits;
   at_reduce_cfg exchange; /* reduce = codec */
   at_conditions net;
@@ -77,43 +87,64 @@ typedef struct at_photon_stage {
   at_report report;
 } at_photon_stage;
 
+/* One island of the client in training. */
+typedef struct at_photon_island {
+  int64_t id, cursor;
+  float *w;
+  at_moments mom;
+  double weight; /* its samples over the client's */
+  at_report report;
+} at_photon_island;
+
 /* What a round amounts to; NaN where it does not apply. */
-#define AT_PHOTON_FIGURES(X)                                                                                           \
-  X(clients, "clients", "clients with a valid result", 0)                                                              \
-  X(failures, "clients", "clients without a valid result", 0)                                                          \
-  X(dropouts, "clients", "clients that vanished for the round", 0)                                                     \
-  X(late, "clients", "clients that missed the deadline", 0)                                                            \
-  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                      \
-  X(steps, "steps", "global steps so far", 0)                                                                          \
-  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                 \
-  X(lr, "1", "learning rate of the round's last step", 0)                                                              \
-  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                          \
-  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                     \
-  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                             \
-  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                     \
-  X(step_norm, "1", "norm of the change of the global model", 0)                                                       \
-  X(theta_norm, "1", "norm of the global model", 0)                                                                    \
-  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                 \
-  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                       \
-  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                       \
-  X(clip_fraction, "1", "share of clipped steps", 0)                                                                   \
-  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec as a ring over the clients", \
-    0)                                                                                                                 \
-  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0)  \
-  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                  \
-  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                         \
-  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                 \
-  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                          \
-  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                         \
-  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                           \
-  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                  \
-  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                           \
-  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                       \
-  X(train_seconds, "s", "local training, rank 0", 1)                                                                   \
-  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                      \
-  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                        \
-  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                               \
-  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                  \
+#define AT_PHOTON_FIGURES(X)                                                                                          \
+  X(clients, "clients", "clients with a valid result", 0)                                                             \
+  X(failures, "clients", "clients without a valid result", 0)                                                         \
+  X(dropouts, "clients", "clients that vanished for the round", 0)                                                    \
+  X(late, "clients", "clients that missed the deadline", 0)                                                           \
+  X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                     \
+  X(steps, "steps", "global steps so far", 0)                                                                         \
+  X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                \
+  X(lr_first, "1", "learning rate of the round's first step", 0)                                                      \
+  X(lr, "1", "learning rate of the round's last step", 0)                                                             \
+  X(train_loss, "nats/token", "mean training loss of the round's clients", 0)                                         \
+  X(loss_first, "nats/token", "training loss in the first local step, mean over the round's clients", 0)              \
+  X(loss_last, "nats/token", "training loss in the last local step, mean over the round's clients", 0)                \
+  X(val_nats, "nats/token", "validation loss, mean over silos", 0)                                                    \
+  X(val_bits_per_byte, "bits/byte", "validation loss, mean over silos", 0)                                            \
+  X(delta_norm, "1", "norm of the mean update (pseudo-gradient), or of the last mean gradient", 0)                    \
+  X(step_norm, "1", "norm of the change of the global model", 0)                                                      \
+  X(theta_norm, "1", "norm of the global model", 0)                                                                   \
+  X(outer_m_norm, "1", "norm of the server's first state vector", 0)                                                  \
+  X(outer_v_norm, "1", "norm of the server's second state vector", 0)                                                 \
+  X(consensus, "1", "mean squared distance of the clients' models from their mean", 0)                                \
+  X(cosine, "1", "mean cosine between a client's update and the mean update", 0)                                      \
+  X(pair_dot, "1", "mean inner product of two clients' updates", 0)                                                   \
+  X(pair_cosine, "1", "the same over the mean product of their norms", 0)                                             \
+  X(trace, "1", "variance of one client's update", 0)                                                                 \
+  X(grad_sq, "1", "square of the expected update, without bias", 0)                                                   \
+  X(noise_scale, "clients", "trace over grad_sq, each averaged over rounds", 0)                                       \
+  X(averaging_gain, "nats/token",                                                                                     \
+    "validation loss of the mean model less that of the clients' models; with eval.gain", 0)                          \
+  X(grad_norm_max, "1", "largest gradient norm of the round", 0)                                                      \
+  X(clip_fraction, "1", "share of clipped steps", 0)                                                                  \
+  X(payload_bytes, "bytes", "sent by one client in the round for the model; without codec by fed.topology", 0)        \
+  X(wire_bytes, "bytes", "sent between clients in the round, all together, headers included; as much is received", 0) \
+  X(inner_bytes, "bytes", "sent between islands inside the clients in the round, all together", 0)                    \
+  X(bits_per_element, "bits", "sent per element that a ring of floats would send", 0)                                 \
+  X(residual_norm, "1", "norm of what a client's code lost, mean over the round's clients", 0)                        \
+  X(server_residual_norm, "1", "norm of what the mean's code lost", 0)                                                \
+  X(saturated, "elements", "clipped by fp16 in the round", 0)                                                         \
+  X(virtual_seconds, "s", "the round on the virtual clock", 0)                                                        \
+  X(virtual_exchange_seconds, "s", "of it, the exchange", 0)                                                          \
+  X(virtual_clock, "s", "virtual time since the start of the run", 0)                                                 \
+  X(mpi_bytes_sent, "bytes", "sent by rank 0 in the round, all purposes", 1)                                          \
+  X(mpi_seconds, "s", "rank 0 inside MPI calls in the round", 1)                                                      \
+  X(train_seconds, "s", "local training, rank 0", 1)                                                                  \
+  X(exchange_seconds, "s", "exchange and server step, rank 0", 1)                                                     \
+  X(eval_seconds, "s", "evaluation, rank 0", 1)                                                                       \
+  X(checkpoint_seconds, "s", "stopped for the last checkpoint, with metrics, rank 0", 1)                              \
+  X(round_seconds, "s", "the whole round, rank 0", 1)                                                                 \
   X(tokens_per_second, "tokens/s", "training throughput of all ranks over the round", 1)
 typedef struct at_photon_figures {
 #define X(name, unit, text, is_volatile) double name;
@@ -155,6 +186,7 @@ struct at_photon {
   int64_t n_clients, per_round, quorum; /* settled with the data at hand */
   /* read-only after set-up */
   at_corpus *corpus;
+  at_mixture *mixture; /* NULL unless clients read mixtures */
   at_streams streams;
   at_lm_task *task;
   at_local local;
@@ -172,21 +204,32 @@ struct at_photon {
   at_matrix *matrices;         /* [tensors] */
   int64_t shared_elements;     /* what all ranks keep of the channel */
   int exchange_algorithm;      /* of the last round */
+  at_noise_scale noise;
   at_virtual_clock clock;
   at_clock_round clock_round; /* of the round in flight */
   double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
   bool *on_time;              /* [per_round] */
   double *sorted_s;           /* [per_round]: scratch */
-  /* rows of the clients this rank owns */
-  int64_t n_own, *own;
-  float *row_w, *row_m, *row_v; /* [n_own][n]; NULL where the method has none */
+  /* who plays what, and rows of the clients that this rank's team owns */
+  bool is_stateful; /* clients have state, which decides where they are played */
+  at_team team;
+  int64_t n_islands;     /* of each of the team's clients, here */
+  at_silos *silos;       /* means over islands; NULL where a client is one */
+  int64_t n_own, *own;   /* clients; of the team's first rank only */
+  int64_t n_unit, *unit; /* islands: client * islands + island */
+  float *row_w;          /* [n_own][n]; NULL where the method has none */
+  float *row_m, *row_v;  /* [n_unit][n]; likewise */
   /* a round in flight */
   int64_t *sampled;
   at_photon_stage *stage;
-  int64_t n_stage, stage_cap;
-  float *shared_m, *shared_v; /* moments of the client at work, where they are neither kept nor sent */
-  float *undo;                /* theta and global moments at the start of the round (methods that step on theta) */
-  int64_t *undo_grids;        /* and the grids of exact sums */
+  int64_t n_stage, stage_cap;            /* clients of the team, on its first rank: it speaks for them */
+  int64_t n_team_stage;                  /* on all its ranks */
+  at_photon_island *island;              /* [n_islands], of the client in training */
+  float *island_w, *island_m, *island_v; /* [n_islands][n]; NULL where a client is one island */
+  float *shared_m, *shared_v;            /* moments of the client at work, where they are neither kept nor sent */
+  float *probe;                          /* a model that is only evaluated; NULL without eval.gain */
+  float *undo;         /* theta and global moments at the start of the round (methods that step on theta) */
+  int64_t *undo_grids; /* and the grids of exact sums */
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
@@ -205,6 +248,8 @@ at_outer at_photon_outer(const at_photon_cfg *c);
 
 /* photon.c: a whole run.  Collective. */
 at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume);
+/* The round in play has an evaluation. */
+bool at_photon_is_evaluated(const at_photon *p);
 /* One round with its evaluation and its row of figures.  Collective. */
 at_err at_photon_play_round(at_photon *p);
 
@@ -228,6 +273,9 @@ at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic 
 double at_photon_exchange_bytes(const at_photon *p, double *own);
 at_err at_photon_open_exchange(at_photon *p); /* collective */
 void at_photon_close_exchange(at_photon *p);  /* collective */
+/* Sent by a client, and by all together with the server, if there is one, in fed.topology, where a ring has each of them send
+ * ring_bytes.  Without a channel. */
+double at_photon_topology_bytes(const at_photon *p, double ring_bytes, double clients, double *all);
 /* Traffic and residuals of the round into its figures.  Collective. */
 at_err at_photon_count_exchange(at_photon *p);
 
@@ -249,8 +297,13 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_
 at_err at_photon_create_planned(at_photon **out, at_session *s, const at_photon_cfg *cfg, int ranks);
 void at_photon_destroy(at_photon *p);
 
+/* What a run begins with; loads: fed.start is looked at, which a run that goes on does not need.  Collective. */
+at_err at_photon_start_values(at_photon *p, bool loads);
+
 /* state.c: checkpoints.  Collective.  The file may follow in the background: at_run_settle. */
 at_err at_photon_save(at_photon *p);
+/* The parameters of fed.start; a checkpoint of clients with models of their own has none.  Collective. */
+at_err at_photon_load_start(at_photon *p);
 int64_t at_photon_kept_bytes(at_photon *p); /* what that keeps in rank 0's memory; not collective */
 at_err at_photon_restore(at_photon *p);
 /* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */
@@ -260,6 +313,18 @@ at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *b
 at_err at_photon_round_federated(at_photon *p);
 at_err at_photon_round_isolated(at_photon *p);
 at_err at_photon_round_synchronous(at_photon *p);
+
+/* The moments that a client, or its island number j on this rank, begins the round with, and their age. */
+void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int64_t j, at_moments *mom);
+
+/* islands.c: clients that are several islands */
+at_err at_photon_open_islands(at_photon *p); /* collective */
+/* Train the client, with the team: its stage ends as that of a client of one island does.  Collective over the team. */
+at_err at_photon_train_islands(at_photon *p, at_photon_stage *st);
+int64_t at_photon_island_means(const at_photon_cfg *c); /* vectors averaged inside a client in a round */
+double at_photon_island_bytes(const at_photon *p);      /* sent by a client's islands in one, all together, as a ring */
+double at_photon_island_rank_bytes(const at_photon *p); /* sent by rank 0 inside its team in a round */
+double at_photon_island_seconds(const at_photon *p);    /* virtual, of a client's means in a round */
 
 /* round.c: what the rounds share */
 /* The clients of this round into p->sampled, and stages for those that this rank plays. */
@@ -286,6 +351,9 @@ at_err at_photon_write_evaluation(at_photon *p);
 /* A file of the same structure, for its length.  Not collective. */
 at_err at_photon_write_empty_evaluation(const at_photon *p, const char *path);
 
+/* gain.c: loss of the clients' mean model less the mean loss of their models, on the validation split; in rounds with an evaluation,
+ * before the server's step.  With eval.gain.  Collective. */
+at_err at_photon_measure_gain(at_photon *p);
 /* metrics.c: figures of a finished round into a row.  Rank 0 only; does nothing elsewhere. */
 at_err at_photon_metrics_create(at_photon *p, const char *path);
 at_err at_photon_metrics_row(at_photon *p);

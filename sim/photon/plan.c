@@ -14,7 +14,7 @@
 
 /* What is known of the run before anything is measured. */
 typedef struct shape {
-  int ranks;
+  int ranks, team_size;                                       /* ranks that share a client's islands */
   int64_t n_clients, per_round, n_own, batches, test_batches; /* batches of an evaluation */
   double checkpoint_bytes;
 } shape;
@@ -144,6 +144,7 @@ static void plan_virtual(at_photon *p, double wire_bytes, at_plan *out) {
   calm.dropouts = calm.stragglers = calm.spread = 0;
   out->virtual_local_s =
       at_conditions_client_s(&calm, 0, 0, 0, p->cfg->steps, at_photon_step_flops(p->cfg, p->corpus->vocab));
+  out->virtual_local_s += at_photon_island_seconds(p);
   out->virtual_exchange_s = at_photon_exchange_seconds(p, algorithm, (double)p->per_round, wire_bytes);
   out->has_virtual = true;
 }
@@ -155,8 +156,10 @@ static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at)
   }
   int64_t vector_bytes = at_photon_sum_bytes(p);
   int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
-  double sums = sums_of_a_round(p), client = (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
-  *at = (at_traffic){.clients = sums * client * (double)sh->per_round,
+  double sums = sums_of_a_round(p), all = 0;
+  at_photon_topology_bytes(p, (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round), (double)sh->per_round,
+                           &all);
+  *at = (at_traffic){.clients = sums * all,
                      .rank = sums * (double)at_comm_allreduce_bytes(sum_bytes, sh->ranks),
                      .elements = sums * (double)p->n,
                      .is_exact = true};
@@ -170,17 +173,25 @@ static at_err plan_traffic(at_photon *p, const shape *sh, at_plan *out) {
   at_traffic at;
   AT_TRY(plan_exchange(p, sh, &at));
   out->client_bytes = at.clients / per_round;
+  if (!at_photon_has_channel(p) && c->topology == AT_TOPOLOGY_ps) {
+    out->client_bytes /= 2; /* the other half is the server's */
+  }
   out->link_bits = sh->per_round > 1 && at.elements > 0 ? 4 * at.clients / ((per_round - 1) * at.elements) : 0;
   out->is_most = !at.is_exact;
   out->rank_bytes = at.rank + 2 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, AT_REPORT_WIDTH);
   if (p->method->keeps_moments) {
     out->rank_bytes += sums * agreement(ranks); /* may a signal have come? */
   } else if (!p->method->own_model) {
-    out->rank_bytes += 3 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1); /* outliers, cosines */
+    out->rank_bytes += 4 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1); /* outliers, norms, cosines */
+    out->rank_bytes += at_photon_island_rank_bytes(p);
   }
   out->eval_bytes = agreement(ranks);
   out->eval_bytes += p->method->own_model ? at_photon_table_bytes(ranks, (double)sh->n_clients, 3 * silos)
                                           : agreement(ranks) + at_photon_table_bytes(ranks, (double)sh->batches, 3);
+  if (c->eval_gain) {
+    out->eval_bytes += 2 * agreement(ranks) + at_photon_table_bytes(ranks, per_round, 1) +
+                       at_photon_table_bytes(ranks, (double)sh->batches, 3);
+  }
   out->run_bytes =
       (double)c->rounds * out->rank_bytes + ceil((double)c->rounds / (double)c->eval_every) * out->eval_bytes;
   plan_virtual(p, at.clients, out);
@@ -197,6 +208,7 @@ static at_photon_cfg share_of(const at_photon_cfg *c, const shape *sh, int ranks
   if (ranks != sh->ranks) {
     share.clients = (sh->n_clients * ranks + sh->ranks - 1) / sh->ranks;
     share.per_round = (sh->per_round * ranks + sh->ranks - 1) / sh->ranks;
+    share.islands = (c->islands + sh->team_size - 1) / sh->team_size;
     share.quorum = 0;
   }
   return share;
@@ -349,7 +361,11 @@ static at_err plan_sizes(at_session *s, at_opts *set, at_photon *p, const char *
   at_err err = at_provenance_create(&p->prov, s->world, yaml, at_isa_name(s->pin.isa), s->pin.threads);
   at_free(yaml);
   AT_TRY(err);
-  *sh = (shape){.ranks = p->size, .n_clients = p->n_clients, .per_round = p->per_round, .n_own = p->n_own};
+  *sh = (shape){.ranks = p->size,
+                .n_clients = p->n_clients,
+                .per_round = p->per_round,
+                .n_own = p->n_own,
+                .team_size = p->team.size};
   sh->batches = at_evaluator_batches(&p->eval);
   p->eval.split = AT_SPLIT_TEST;
   sh->test_batches = at_evaluator_batches(&p->eval);

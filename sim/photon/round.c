@@ -21,18 +21,17 @@ static void clear_figures(at_photon_figures *f) {
 
 at_err at_photon_open_round(at_photon *p) {
   at_stream draw = {.seed = (uint64_t)p->cfg->run.seed, .purpose = AT_RNG_SAMPLING, .round = (uint64_t)p->count.round};
-  int rank = at_comm_rank(p->s->world), size = at_comm_size(p->s->world);
   at_rng_choose(&draw, p->n_clients, p->per_round, p->sampled);
-  p->n_stage = 0;
+  p->n_team_stage = 0;
   clear_figures(&p->fig);
   at_photon_start_clock(p);
   for (int64_t i = 0; i < p->per_round; i++) {
     /* a client with state is played where that is; the others are dealt in turn */
-    int64_t turn = p->own != NULL ? p->sampled[i] : i;
-    if (turn % size != rank) {
+    int64_t turn = p->is_stateful ? p->sampled[i] : i;
+    if (turn % p->team.teams != p->team.team) {
       continue;
     }
-    at_photon_stage *st = &p->stage[p->n_stage++];
+    at_photon_stage *st = &p->stage[p->n_team_stage++];
     const int64_t *fact = p->facts + p->sampled[i] * AT_FACT_COUNT;
     st->id = p->sampled[i];
     st->cursor = fact[AT_FACT_CURSOR];
@@ -40,6 +39,7 @@ at_err at_photon_open_round(at_photon *p) {
     st->report = (at_report){0};
     st->is_absent = !p->on_time[i];
   }
+  p->n_stage = p->team.index == 0 ? p->n_team_stage : 0;
   return AT_OK;
 }
 
@@ -142,24 +142,31 @@ void at_photon_note_clients(at_photon *p, int64_t n, const int64_t *ids, const a
 /* Means over the valid reports, and the counters that follow from them. */
 void at_photon_count_round(at_photon *p, int64_t n, const at_report *reports) {
   at_photon_figures *f = &p->fig;
-  double most_steps = 0, steps = 0, loss = 0, clip = 0, norm = 0;
+  double most_steps = 0, steps = 0, loss = 0, first = 0, last = 0, clip = 0, norm = 0, inner = 0;
   for (int64_t i = 0; i < n; i++) {
     const at_report *r = &reports[i];
+    inner += r->inner_bytes;
     if (r->valid == 0) {
       f->failures++;
       continue;
     }
     f->clients++;
     loss += r->loss_mean * r->steps;
+    first += r->loss_first;
+    last += r->loss_last;
     clip += r->clip_fraction * r->steps;
     steps += r->steps;
     most_steps = fmax(most_steps, r->steps);
     norm = fmax(norm, r->grad_norm_max);
   }
+  f->inner_bytes = inner;
   f->grad_norm_max = norm;
   f->train_loss = loss / steps;
+  f->loss_first = first / f->clients;
+  f->loss_last = last / f->clients;
   f->clip_fraction = clip / steps;
+  f->lr_first = at_schedule_lr(&p->local.schedule, p->count.steps);
   p->count.steps += (int64_t)most_steps;
-  p->count.tokens += (int64_t)steps * p->cfg->batch * p->cfg->context;
+  p->count.tokens += (int64_t)steps * p->cfg->islands * p->cfg->batch * p->cfg->context;
   f->lr = at_schedule_lr(&p->local.schedule, p->count.steps - 1);
 }

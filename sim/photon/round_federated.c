@@ -22,35 +22,49 @@ static const float *pick_v(const at_photon_stage *s) {
 
 /* Where client `id` has its row, or NULL. */
 static float *row_of(const at_photon *p, float *rows, int64_t id) {
-  return rows == NULL ? NULL : rows + id / at_comm_size(p->s->world) * p->n;
+  return rows == NULL ? NULL : rows + id / p->team.teams * p->n;
+}
+
+/* Where island number j on this rank has its moments. */
+static float *unit_of(const at_photon *p, float *rows, int64_t id, int64_t j) {
+  return rows + (id / p->team.teams * p->n_islands + j) * p->n;
 }
 
 static void copy_vector(const at_photon *p, float *to, const float *from) {
   memcpy(to, from, (size_t)p->n * sizeof *to);
 }
 
-/* Parameters and moments that a client begins the round with. */
-static void start_stage(at_photon *p, at_photon_stage *st) {
+void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int64_t j, at_moments *mom) {
   size_t bytes = (size_t)p->n * sizeof(float);
-  copy_vector(p, st->w, p->method->own_model ? row_of(p, p->row_w, st->id) : p->theta);
   switch ((at_moment_policy)p->cfg->moments) {
   case AT_MOMENTS_RESET:
-    memset(st->m, 0, bytes);
-    if (st->v != NULL) {
-      memset(st->v, 0, bytes);
+    memset(mom->m, 0, bytes);
+    if (p->cfg->optimizer == AT_OPTIM_ADAMW) {
+      memset(mom->v, 0, bytes);
     }
-    st->moment_age = 0;
+    mom->t = 0;
     break;
   case AT_MOMENTS_KEEP:
-    copy_vector(p, st->m, row_of(p, p->row_m, st->id));
-    copy_vector(p, st->v, row_of(p, p->row_v, st->id));
+    copy_vector(p, mom->m, unit_of(p, p->row_m, st->id, j));
+    copy_vector(p, mom->v, unit_of(p, p->row_v, st->id, j));
+    mom->t = st->moment_age;
     break;
   case AT_MOMENTS_AVERAGE:
-    copy_vector(p, st->m, p->global_m);
-    copy_vector(p, st->v, p->global_v);
-    st->moment_age = p->count.moment_age;
+    copy_vector(p, mom->m, p->global_m);
+    copy_vector(p, mom->v, p->global_v);
+    mom->t = p->count.moment_age;
     break;
   }
+}
+
+/* A client of one island. */
+static at_err train_whole(at_photon *p, at_photon_stage *st) {
+  at_moments mom = {.m = st->m, .v = st->v};
+  copy_vector(p, st->w, p->method->own_model ? row_of(p, p->row_w, st->id) : p->theta);
+  at_photon_start_moments(p, st, 0, &mom);
+  AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
+  st->moment_age = mom.t;
+  return AT_OK;
 }
 
 /* w becomes the update, theta - w or the sum of the steps; one that is not finite must not be used. */
@@ -71,16 +85,13 @@ static void make_update(const at_photon *p, at_photon_stage *st) {
 
 static at_err train_stages(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
-  for (int64_t i = 0; i < p->n_stage; i++) {
+  for (int64_t i = 0; i < p->n_team_stage; i++) {
     at_photon_stage *st = &p->stage[i];
     if (st->is_absent) { /* what it would compute, nobody sees */
       continue;
     }
-    start_stage(p, st);
-    at_moments mom = {st->m, st->v, st->moment_age};
-    AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
-    st->moment_age = mom.t;
-    if (exchange) {
+    AT_TRY((p->silos != NULL ? at_photon_train_islands : train_whole)(p, st));
+    if (exchange && i < p->n_stage) {
       make_update(p, st);
     }
   }
@@ -88,15 +99,24 @@ static at_err train_stages(at_photon *p, bool exchange) {
   return AT_OK;
 }
 
-static void keep_rows(at_photon *p) {
-  for (int64_t i = 0; i < p->n_stage; i++) {
+/* The final word on client `id` is in the table that all ranks have. */
+static bool is_valid(int64_t n, const int64_t *ids, const at_report *reports, int64_t id) {
+  int64_t i = 0;
+  while (i < n && ids[i] != id) {
+    i++;
+  }
+  return i < n && reports[i].valid != 0;
+}
+
+static void keep_rows(at_photon *p, int64_t n, const int64_t *ids, const at_report *reports) {
+  for (int64_t i = 0; i < p->n_team_stage; i++) {
     at_photon_stage *st = &p->stage[i];
-    if (st->report.valid == 0) {
+    if (!is_valid(n, ids, reports, st->id)) {
       continue;
     }
-    if (p->row_m != NULL) {
-      copy_vector(p, row_of(p, p->row_m, st->id), st->m);
-      copy_vector(p, row_of(p, p->row_v, st->id), st->v);
+    for (int64_t j = 0; j < p->n_islands && p->row_m != NULL; j++) {
+      copy_vector(p, unit_of(p, p->row_m, st->id, j), st->m + j * p->n);
+      copy_vector(p, unit_of(p, p->row_v, st->id, j), st->v + j * p->n);
     }
     if (p->row_w != NULL) {
       copy_vector(p, row_of(p, p->row_w, st->id), st->w);
@@ -104,14 +124,32 @@ static void keep_rows(at_photon *p) {
   }
 }
 
-/* Agreement between clients from scalars: how far their models are from the mean, and which way they point.
- * consensus = mean |Delta_k|^2 - |Delta|^2 for equal weights. */
-static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports) {
-  double squares = 0, cosine = 0;
+/* Agreement between clients from scalars. */
+static at_err agree_from_norms(at_photon *p, int64_t n, const at_report *reports) {
+  double *norm = NULL;
+  int64_t valid = 0;
+  AT_TRY(at_comm_agree(p->s->world, at_alloc(&norm, 2 * (size_t)n, sizeof *norm, "norms of updates")));
+  double *weight = norm + n;
   for (int64_t i = 0; i < n; i++) {
-    squares += reports[i].valid != 0 ? reports[i].delta_norm * reports[i].delta_norm : 0;
+    if (reports[i].valid != 0) {
+      norm[valid] = reports[i].delta_norm;
+      weight[valid++] = reports[i].steps;
+    }
   }
-  double *local = NULL;
+  at_agreement a = at_agreement_of(valid, norm, weight, p->fig.delta_norm);
+  at_free(norm);
+  p->fig.consensus = a.consensus;
+  p->fig.pair_dot = a.pair_dot;
+  p->fig.pair_cosine = a.pair_cosine;
+  p->fig.trace = a.trace;
+  p->fig.grad_sq = a.grad_sq;
+  p->fig.noise_scale = at_noise_scale_add(&p->noise, &a);
+  return AT_OK;
+}
+
+/* Which way the clients' updates point, against their mean. */
+static at_err mean_cosine(at_photon *p) {
+  double cosine = 0, *local = NULL;
   int64_t *ids = NULL;
   at_err err = at_alloc(&local, (size_t)p->n_stage, sizeof *local, "cosines");
   if (err == AT_OK) {
@@ -129,7 +167,6 @@ static at_err client_agreement(at_photon *p, int64_t n, const at_report *reports
   at_comm_set_phase(p->s->world, before);
   if (p->fig.clients >= 2) {
     p->fig.cosine = cosine / p->fig.clients;
-    p->fig.consensus = squares / p->fig.clients - p->fig.delta_norm * p->fig.delta_norm;
   }
 done:
   at_free(local);
@@ -155,11 +192,15 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
     p->count.moment_age += p->cfg->steps;
   }
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
-  AT_TRY_TO(err, done, client_agreement(p, n, reports));
+  AT_TRY_TO(err, done, agree_from_norms(p, n, reports));
+  AT_TRY_TO(err, done, mean_cosine(p));
+  AT_TRY_TO(err, done, at_photon_measure_gain(p));
   AT_TRY_TO(err, done, at_photon_count_exchange(p));
   at_outer outer = at_photon_outer(p->cfg);
   p->fig.step_norm = at_outer_step(&outer, p->count.round + 1 - p->count.failed_rounds, p->n, p->delta, p->theta,
                                    p->outer_m, p->outer_v);
+  p->fig.outer_m_norm = at_outer_vectors(&outer) > 0 ? sqrt(p->local.vec->sumsq(p->n, p->outer_m)) : NAN;
+  p->fig.outer_v_norm = at_outer_vectors(&outer) > 1 ? sqrt(p->local.vec->sumsq(p->n, p->outer_v)) : NAN;
   if (!isfinite(p->local.vec->sumsq(p->n, p->theta))) {
     err = AT_FAIL(AT_ERR_NONFINITE,
                   "the global model is not finite after the server step of round %lld: lower outer.lr "
@@ -239,7 +280,7 @@ static at_err close_round(at_photon *p, bool exchange) {
   if (exchange) {
     AT_TRY_TO(err, done, aggregate(p, n, reports));
   }
-  keep_rows(p);
+  keep_rows(p, n, ids, reports);
 done:
   at_free(ids);
   at_free(reports);
@@ -256,7 +297,7 @@ static at_err play(at_photon *p, bool exchange) {
     at_photon_advance_clock(p);
   }
   at_comm_set_phase(p->s->world, before);
-  p->fig.exchange_seconds = at_clock_now_s() - start;
+  p->fig.exchange_seconds = at_clock_now_s() - start - (isnan(p->fig.eval_seconds) ? 0 : p->fig.eval_seconds);
   return err;
 }
 

@@ -34,14 +34,24 @@ static bool owns_rows(const at_photon *p) {
          (at_photon_has_channel(p) && at_channel_vectors(&p->channel_cfg) > 0);
 }
 
-static int64_t own_clients(const at_photon *p) {
-  return owns_rows(p) ? (p->n_clients - p->rank + p->size - 1) / p->size : 0;
+/* Ranks form teams where clients are islands that they can share; else each is one. */
+static void make_team(at_photon *p) {
+  bool shares = p->cfg->islands > 1;
+  p->is_stateful = owns_rows(p);
+  p->team = shares ? at_team_of(p->rank, p->size, p->is_stateful ? p->n_clients : p->per_round)
+                   : (at_team){.teams = p->size, .team = p->rank, .size = 1};
+  p->n_islands = at_team_share(p->cfg->islands, p->team.index, p->team.size);
 }
 
-/* Clients that this rank plays in a round, at most: of those with state, the sampled ones may all live here. */
+/* Clients whose state is with this team. */
+static int64_t own_clients(const at_photon *p) {
+  return p->is_stateful ? at_team_share(p->n_clients, p->team.team, p->team.teams) : 0;
+}
+
+/* Clients that this team plays in a round, at most: of those with state, the sampled ones may all live here. */
 static int64_t most_stages(const at_photon *p) {
   int64_t own = own_clients(p);
-  return !owns_rows(p) ? (p->per_round + p->size - 1) / p->size : own < p->per_round ? own : p->per_round;
+  return !p->is_stateful ? (p->per_round + p->team.teams - 1) / p->team.teams : own < p->per_round ? own : p->per_round;
 }
 
 static at_err load_data(at_photon *p) {
@@ -60,6 +70,11 @@ static at_err load_data(at_photon *p) {
                             .n_clients = p->n_clients,
                             .context = c->context,
                             .seed = (uint64_t)c->run.seed};
+  if (c->partition == AT_PARTITION_DIRICHLET) {
+    AT_TRY(at_mixture_create(&p->mixture, p->streams.seed, c->alpha, p->n_clients, p->corpus->n_silos));
+    p->planned_bytes += (size_t)at_mixture_bytes(p->mixture);
+    p->streams.mixture = p->mixture;
+  }
   return at_streams_check(&p->streams);
 }
 
@@ -82,6 +97,7 @@ static at_err build_model(at_photon *p) {
       (at_local){.task = p->task,
                  .vec = &p->s->kernels->vec,
                  .streams = &p->streams,
+                 .stride = c->islands,
                  .optim = {.kind = c->optimizer,
                            .beta1 = c->beta1,
                            .beta2 = c->beta2,
@@ -102,6 +118,7 @@ static at_err build_model(at_photon *p) {
                            .poll = beat,
                            .poll_context = p->s->world};
   AT_TRY(at_photon_size_exchange(p));
+  make_team(p);
   p->stage_cap = most_stages(p);
   return at_evaluator_check(&p->eval);
 }
@@ -130,6 +147,7 @@ static at_err allocate_replicated(at_photon *p) {
   AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, "server second moment"));
   AT_TRY(vector(p, &p->global_m, global ? p->n : 0, "first moment"));
   AT_TRY(vector(p, &p->global_v, global ? p->n : 0, "second moment"));
+  AT_TRY(vector(p, &p->probe, p->cfg->eval_gain ? p->n : 0, "model to evaluate"));
   AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, "state at the round's start"));
   AT_TRY(table(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
   AT_TRY(table(p, &p->sampled, p->per_round, sizeof(int64_t), "sampled clients"));
@@ -147,22 +165,34 @@ static at_err allocate_replicated(at_photon *p) {
   return p->cfg->run.reduce == AT_REDUCE_EXACT ? allocate_exact(p) : AT_OK;
 }
 
-/* Clients whose state stays here: every size-th one, so that the owner never changes. */
+/* Moments of islands: on the ranks that train them. */
+static at_err allocate_units(at_photon *p, int64_t clients) {
+  p->n_unit = clients * p->n_islands;
+  AT_TRY(table(p, &p->unit, p->n_unit, sizeof(int64_t), "own islands"));
+  for (int64_t i = 0; i < p->n_unit; i++) {
+    int64_t client = p->team.team + i / p->n_islands * p->team.teams;
+    p->unit[i] = client * p->cfg->islands + p->team.index + i % p->n_islands * p->team.size;
+  }
+  AT_TRY(vector(p, &p->row_m, p->n_unit * p->n, "first moments of the clients"));
+  return vector(p, &p->row_v, p->n_unit * p->n, "second moments of the clients");
+}
+
+/* Clients whose state stays here: every teams-th one, so that the owner never changes. */
 static at_err allocate_rows(at_photon *p) {
-  if (!owns_rows(p)) {
+  if (!p->is_stateful) {
     return AT_OK;
   }
-  p->n_own = own_clients(p);
+  int64_t clients = own_clients(p);
+  p->n_own = p->team.index == 0 ? clients : 0;
   double own = 0;
   at_photon_exchange_bytes(p, &own);
   p->planned_bytes += (size_t)own;
   AT_TRY(table(p, &p->own, p->n_own, sizeof(int64_t), "own clients"));
   for (int64_t i = 0; i < p->n_own; i++) {
-    p->own[i] = p->rank + i * p->size;
+    p->own[i] = p->team.team + i * p->team.teams;
   }
   if (keeps_client_moments(p)) {
-    AT_TRY(vector(p, &p->row_m, p->n_own * p->n, "first moments of the clients"));
-    AT_TRY(vector(p, &p->row_v, p->n_own * p->n, "second moments of the clients"));
+    AT_TRY(allocate_units(p, clients));
   }
   if (p->method->own_model) {
     AT_TRY(vector(p, &p->row_w, p->n_own * p->n, "models of the clients"));
@@ -170,12 +200,29 @@ static at_err allocate_rows(at_photon *p) {
   return AT_OK;
 }
 
+/* Room for the islands of the client in training, and for their sums. */
+static at_err allocate_islands(at_photon *p) {
+  if (p->cfg->islands == 1) {
+    return AT_OK;
+  }
+  int64_t length = p->n_islands * p->n;
+  bool shared = p->cfg->moments != AT_MOMENTS_KEEP; /* kept ones are with the client in flight */
+  p->planned_bytes += (size_t)p->n * sizeof(int64_t);
+  AT_TRY(table(p, &p->island, p->n_islands, sizeof *p->island, "islands"));
+  AT_TRY(vector(p, &p->island_w, length, "parameters of islands"));
+  AT_TRY(vector(p, &p->island_m, shared ? length : 0, "first moments of islands"));
+  return vector(p, &p->island_v, shared && p->cfg->optimizer == AT_OPTIM_ADAMW ? length : 0,
+                "second moments of islands");
+}
+
 static at_err allocate_stages(at_photon *p) {
   AT_TRY(table(p, &p->stage, p->stage_cap, sizeof *p->stage, "clients in flight"));
   if (p->method->keeps_moments) { /* a gradient goes into the sum as it is computed */
     return AT_OK;
   }
+  AT_TRY(allocate_islands(p));
   bool shared = p->cfg->moments == AT_MOMENTS_RESET;
+  int64_t kept = p->cfg->moments == AT_MOMENTS_KEEP ? p->n_islands : 1;
   if (shared) {
     AT_TRY(vector(p, &p->shared_m, p->n, "local first moment"));
   }
@@ -188,20 +235,27 @@ static at_err allocate_stages(at_photon *p) {
     st->m = p->shared_m;
     st->v = p->shared_v;
     if (!shared) {
-      AT_TRY(vector(p, &st->m, p->n, "client first moment"));
-      AT_TRY(vector(p, &st->v, p->n, "client second moment"));
+      AT_TRY(vector(p, &st->m, kept * p->n, "client first moment"));
+      AT_TRY(vector(p, &st->v, kept * p->n, "client second moment"));
     }
   }
   return AT_OK;
 }
 
-static void start_values(at_photon *p, at_opts *set) {
+at_err at_photon_start_values(at_photon *p, bool loads) {
   at_outer outer = at_photon_outer(p->cfg);
   at_layout_init(at_lm_task_layout(p->task), (uint64_t)p->cfg->run.seed, p->theta);
+  if (loads && p->cfg->start[0] != '\0') {
+    AT_TRY(at_photon_load_start(p));
+  }
   at_outer_start(&outer, p->n, p->theta, p->outer_m, p->outer_v);
   for (int64_t i = 0; p->row_w != NULL && i < p->n_own; i++) {
     memcpy(p->row_w + i * p->n, p->theta, (size_t)p->n * sizeof(float));
   }
+  return AT_OK;
+}
+
+static void identify(at_photon *p, at_opts *set) {
   p->count.identity = at_identity_of(p->s, set, p->corpus->checksum);
   p->count.layout = p->channel != NULL ? at_channel_layout(p->channel) : 0;
 }
@@ -300,7 +354,9 @@ at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_
   AT_TRY_TO(err, failed, at_comm_agree(s->world, create_local(p)));
   cfg->exchange.chunk = at_photon_has_channel(p) ? p->channel_cfg.reduce.chunk : cfg->exchange.chunk;
   AT_TRY_TO(err, failed, at_photon_open_exchange(p));
-  start_values(p, set);
+  AT_TRY_TO(err, failed, at_photon_open_islands(p));
+  identify(p, set);
+  AT_TRY_TO(err, failed, at_photon_start_values(p, !resume));
   AT_TRY_TO(err, failed, open_folder(p, set, resume));
   AT_TRY_TO(err, failed, at_comm_agree(s->world, at_photon_metrics_create(p, at_run_path(p->run, "metrics.h5"))));
   if (resume) {
@@ -327,13 +383,16 @@ void at_photon_destroy(at_photon *p) {
   void *blocks[] = {p->token_buffer, p->theta,    p->delta,      p->outer_m,  p->outer_v,  p->global_m,
                     p->global_v,     p->undo,     p->undo_grids, p->facts,    p->own,      p->row_w,
                     p->row_m,        p->row_v,    p->sampled,    p->stage,    p->shared_m, p->shared_v,
-                    p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time};
+                    p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time,
+                    p->probe,        p->unit,     p->island,     p->island_w, p->island_m, p->island_v};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }
   at_photon_close_exchange(p);
+  at_silos_destroy(p->silos);
   at_exact_destroy(p->exact);
   at_lm_task_destroy(p->task);
+  at_mixture_destroy(p->mixture);
   at_corpus_destroy(p->corpus);
   at_metrics_destroy(p->metrics);
   at_provenance_destroy(p->prov);

@@ -45,6 +45,14 @@ static void add_rows(item_list *l, const char *path, float *data, const char *de
                                    .ids = l->p->own};
 }
 
+static void add_units(item_list *l, const char *path, float *data, const char *description) {
+  add_rows(l, path, data, description);
+  at_ckpt_item *it = &l->item[l->n - 1];
+  it->desc.dims[0] = l->p->n_clients * l->p->cfg->islands;
+  it->n_local = l->p->n_unit;
+  it->ids = l->p->unit;
+}
+
 /* What the channel keeps, whose places are unknown in a plan. */
 static void add_channel(item_list *l) {
   static const char *const path[2] = {"/exchange/client", "/exchange/client_momentum"};
@@ -94,8 +102,8 @@ static void list_items(item_list *l, at_photon *p) {
     add_rows(l, "/clients/theta", p->row_w, "Parameters of every client's own model.");
   }
   if (p->row_m != NULL) {
-    add_rows(l, "/clients/m", p->row_m, "First moment of every client.");
-    add_rows(l, "/clients/v", p->row_v, "Second moment of every client.");
+    add_units(l, "/clients/m", p->row_m, "First moment of every client, island by island.");
+    add_units(l, "/clients/v", p->row_v, "Second moment of every client, island by island.");
   }
   add_numbers(l, "/clients/facts", p->facts, p->n_clients, AT_FACT_COUNT,
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
@@ -111,6 +119,14 @@ static void list_items(item_list *l, at_photon *p) {
                .description = "Virtual clock: now, local seconds of recent rounds, how many rounds (1)."},
       .kind = AT_CKPT_REPLICATED,
       .data = &p->clock};
+  l->item[l->n++] = (at_ckpt_item){.desc = {.path = "/server/noise",
+                                            .type = AT_H5_F64,
+                                            .ndims = 2,
+                                            .dims = {1, AT_NOISE_SCALE_WIDTH},
+                                            .units = "1",
+                                            .description = "Averages over rounds for the noise scale: trace, grad_sq."},
+                                   .kind = AT_CKPT_REPLICATED,
+                                   .data = &p->noise};
   if (p->exact != NULL) {
     add_numbers(l, "/server/grid_bits", at_exact_grids(p->exact), 1, at_exact_tensors(p->exact),
                 "Fixed-point grid of exact sums by tensor: least bit 2^-bits.");
@@ -130,6 +146,16 @@ at_err at_photon_save(at_photon *p) {
   }
   at_comm_set_phase(p->s->world, before);
   return err;
+}
+
+at_err at_photon_load_start(at_photon *p) {
+  item_list l = {.p = p};
+  add_vector(&l, "/model/theta", p->theta, "Parameters of the global model.");
+  AT_TRY(at_ckpt_load_from(p->cfg->start, p->s->world, p->s->log, l.n, l.item));
+  p->count.steps = p->cfg->start_steps;
+  at_log_info(p->s->log, "start", "parameters of %s, schedule from step %lld", p->cfg->start,
+              (long long)p->count.steps);
+  return AT_OK;
 }
 
 int64_t at_photon_kept_bytes(at_photon *p) {
@@ -161,7 +187,7 @@ at_err at_photon_restore(at_photon *p) {
   at_err err = AT_OK;
   AT_TRY(at_identity_find_checkpoint(p->run, p->s, &found));
   if (!found) {
-    return AT_OK;
+    return at_photon_start_values(p, true);
   }
   item_list l;
   list_items(&l, p);

@@ -10,9 +10,44 @@
 double at_client_grad(const at_local *l, int64_t id, int64_t *cursor, const float *w, float **grad) {
   int64_t context = at_lm_task_context(l->task);
   for (int b = 0; b < at_lm_task_batch(l->task); b++) {
-    at_streams_window(l->streams, id, (*cursor)++, l->tokens + b * context, l->targets + b * context);
+    at_streams_window(l->streams, id, *cursor, l->tokens + b * context, l->targets + b * context);
+    *cursor += l->stride;
   }
   return at_lm_task_grad(l->task, w, l->tokens, l->targets, grad, l->poll, l->poll_context);
+}
+
+void at_report_append(at_report *r, const at_report *next) {
+  double before = r->steps, steps = before + next->steps;
+  if (before == 0) {
+    *r = *next;
+    return;
+  }
+  if (next->steps > 0) {
+    r->loss_last = next->loss_last;
+    r->loss_mean = (r->loss_mean * before + next->loss_mean * next->steps) / steps;
+    r->clip_fraction = (r->clip_fraction * before + next->clip_fraction * next->steps) / steps;
+  }
+  r->grad_norm_max = fmax(r->grad_norm_max, next->grad_norm_max);
+  r->skipped += next->skipped;
+  r->steps = steps;
+  r->valid = next->valid;
+}
+
+at_report at_report_of_islands(int64_t n, const at_report *island) {
+  at_report r = {.valid = 1};
+  for (int64_t i = 0; i < n; i++) {
+    const at_report *is = &island[i];
+    r.loss_first += is->loss_first / (double)n;
+    r.loss_last += is->loss_last / (double)n;
+    r.loss_mean += is->loss_mean / (double)n;
+    r.clip_fraction += is->clip_fraction / (double)n;
+    r.grad_norm_max = fmax(r.grad_norm_max, is->grad_norm_max);
+    r.moment_age = fmax(r.moment_age, is->moment_age);
+    r.steps = fmax(r.steps, is->steps);
+    r.skipped += is->skipped;
+    r.valid = is->valid == 0 ? 0 : r.valid;
+  }
+  return r;
 }
 
 at_err at_client_train(const at_local *l, int64_t id, int64_t first_step, int64_t steps, int64_t *cursor, float *w,

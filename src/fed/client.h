@@ -12,6 +12,7 @@ typedef struct at_local {
   at_lm_task *task;
   const at_vec *vec;
   const at_streams *streams;
+  int64_t stride; /* of cursors: islands that share a client's stream */
   at_optim optim;
   at_schedule schedule;
   int32_t *tokens, *targets; /* [batch * context] each: buffers of one batch */
@@ -26,13 +27,19 @@ typedef struct at_report {
   double grad_norm_max, clip_fraction, skipped;
   double delta_norm;         /* of the update; filled by the caller */
   double cursor, moment_age; /* where the client stands afterwards; filled by the caller */
+  double inner_bytes;        /* sent between islands of the client, all together; filled by the caller */
   double valid;              /* 1, or 0: the result must not be used */
 } at_report;
 enum { AT_REPORT_WIDTH = sizeof(at_report) / sizeof(double) };
 
 enum { AT_CLIENT_MAX_SKIPPED = 3 }; /* non-finite gradients in a row before a client gives up */
 
-/* Gradient of one batch of client `id` at `w` from its stream at *cursor, which advances by the batch.  Returns the mean
+/* Of steps that follow one another: `next` goes on from what *r tells; zeros tell nothing. */
+void at_report_append(at_report *r, const at_report *next);
+/* Of islands of one client that trained side by side: means, extremes, and the most steps; valid if all are. */
+at_report at_report_of_islands(int64_t n, const at_report *island);
+
+/* Gradient of one batch of client `id` at `w` from its stream at *cursor, which advances by the batch times l->stride.  Returns the mean
  * loss; *grad as at_lm_task_grad's. */
 double at_client_grad(const at_local *l, int64_t id, int64_t *cursor, const float *w, float **grad);
 

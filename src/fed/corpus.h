@@ -11,6 +11,7 @@
 
 #include "data/dataset.h"
 #include "src/base/status.h"
+#include "src/fed/mixture.h"
 #include "src/lm/bpe.h"
 
 typedef struct at_tokens {
@@ -50,8 +51,9 @@ int64_t at_corpus_text_bytes(const at_corpus *c, const at_tokens *t, int64_t sta
 
 /* How silos are dealt to clients. */
 typedef enum at_reading {
-  AT_PARTITION_SILO, /* client k reads silo k mod S; clients of one silo read disjoint windows */
-  AT_PARTITION_IID   /* every client reads all silos in turn, one window each, disjoint from the other clients' */
+  AT_PARTITION_SILO,     /* client k reads silo k mod S; clients of one silo read disjoint windows */
+  AT_PARTITION_IID,      /* every client reads all silos in turn, one window each, disjoint from the other clients' */
+  AT_PARTITION_DIRICHLET /* every client reads a mixture of silos (mixture.h), disjoint from the other clients' */
 } at_reading;
 
 typedef struct at_streams {
@@ -59,6 +61,7 @@ typedef struct at_streams {
   int partition;           /* at_reading */
   int64_t n_clients, context;
   uint64_t seed;
+  const at_mixture *mixture; /* AT_PARTITION_DIRICHLET; borrowed */
 } at_streams;
 
 /* AT_ERR_CONFIG if a client would have no window: names the silo and what to change. */
@@ -67,7 +70,7 @@ at_err at_streams_check(const at_streams *s);
 void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int64_t *silo, int64_t *start);
 /* tokens[context], targets[context]: the inputs of window `cursor` and the tokens that follow them. */
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets);
-/* The silo a client belongs to under AT_PARTITION_SILO. */
+/* The silo a client belongs to: under AT_PARTITION_DIRICHLET the one that it reads most, else as under AT_PARTITION_SILO. */
 int64_t at_streams_home(const at_streams *s, int64_t client);
 
 #endif

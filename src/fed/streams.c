@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each client's stream of training windows. */
+#include <stdbool.h>
+
 #include "src/base/rng.h"
 #include "src/fed/corpus.h"
 
-/* A client's share of a silo: the windows w with w mod parts == part. */
+/* A client's share of a silo: the windows first, first + stride, ..., n of them; of the silo in random order, if that is
+ * shuffled before it is cut. */
 typedef struct share {
-  int64_t silo, part, parts;
+  int64_t silo, first, stride, n;
+  bool is_shuffled;
 } share;
 
 static int64_t silo_windows(const at_streams *s, int64_t silo) {
@@ -13,8 +17,9 @@ static int64_t silo_windows(const at_streams *s, int64_t silo) {
   return n > 0 ? (n - 1) / s->context : 0;
 }
 
-static int64_t share_windows(const at_streams *s, share h) {
-  return (silo_windows(s, h.silo) - h.part + h.parts - 1) / h.parts;
+/* The windows w with w mod parts == part. */
+static share every(const at_streams *s, int64_t silo, int64_t part, int64_t parts) {
+  return (share){.silo = silo, .first = part, .stride = parts, .n = (silo_windows(s, silo) - part + parts - 1) / parts};
 }
 
 /* The share that window `cursor` comes from, and its number among the client's windows of that share. */
@@ -22,25 +27,32 @@ static share share_at(const at_streams *s, int64_t client, int64_t cursor, int64
   int64_t n_silos = s->corpus->n_silos;
   if (s->partition == AT_PARTITION_IID) {
     *number = cursor / n_silos;
-    return (share){.silo = (client + cursor) % n_silos, .part = client, .parts = s->n_clients};
+    return every(s, (client + cursor) % n_silos, client, s->n_clients);
+  }
+  if (s->partition == AT_PARTITION_DIRICHLET) {
+    share h = {.silo = at_mixture_silo(s->mixture, s->seed, client, cursor, number), .stride = 1, .is_shuffled = true};
+    h.n = at_mixture_part(s->mixture, client, h.silo, silo_windows(s, h.silo), &h.first);
+    return h;
   }
   int64_t silo = client % n_silos;
   *number = cursor;
-  return (share){.silo = silo, .part = client / n_silos, .parts = (s->n_clients - silo + n_silos - 1) / n_silos};
+  return every(s, silo, client / n_silos, (s->n_clients - silo + n_silos - 1) / n_silos);
 }
 
 at_err at_streams_check(const at_streams *s) {
   for (int64_t k = 0; k < s->n_clients; k++) {
-    int64_t turns = s->partition == AT_PARTITION_IID ? s->corpus->n_silos : 1;
+    int64_t turns = s->partition == AT_PARTITION_IID         ? s->corpus->n_silos
+                    : s->partition == AT_PARTITION_DIRICHLET ? AT_MIXTURE_BLOCK
+                                                             : 1;
     for (int64_t c = 0; c < turns; c++) {
       int64_t number;
       share h = share_at(s, k, c, &number);
-      if (share_windows(s, h) < 1) {
+      if (h.n < 1) {
         return AT_FAIL(AT_ERR_CONFIG,
                        "silo %s has %lld training windows of %lld tokens for %lld clients: lower fed.clients or "
                        "model.context, or build a larger data set",
                        s->corpus->silo[h.silo].name, (long long)silo_windows(s, h.silo), (long long)s->context,
-                       (long long)h.parts);
+                       (long long)(s->partition == AT_PARTITION_DIRICHLET ? s->n_clients : h.stride));
       }
     }
   }
@@ -50,15 +62,20 @@ at_err at_streams_check(const at_streams *s) {
 void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int64_t *silo, int64_t *start) {
   int64_t number;
   share h = share_at(s, client, cursor, &number);
-  int64_t n = share_windows(s, h), epoch = number / n;
+  int64_t epoch = number / h.n;
   at_stream order = {.seed = s->seed,
                      .purpose = AT_RNG_STREAM,
                      .client = (uint64_t)client,
                      .round = (uint64_t)epoch,
                      .step = (uint64_t)h.silo};
-  int64_t picked = (int64_t)at_rng_permute(&order, (uint64_t)n, (uint64_t)(number % n));
+  int64_t picked = (int64_t)at_rng_permute(&order, (uint64_t)h.n, (uint64_t)(number % h.n));
   *silo = h.silo;
-  *start = (picked * h.parts + h.part) * s->context;
+  int64_t window = picked * h.stride + h.first;
+  if (h.is_shuffled) {
+    at_stream whole = {.seed = s->seed, .purpose = AT_RNG_PARTITION, .step = (uint64_t)h.silo};
+    window = (int64_t)at_rng_permute(&whole, (uint64_t)silo_windows(s, h.silo), (uint64_t)window);
+  }
+  *start = window * s->context;
 }
 
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets) {
@@ -70,5 +87,5 @@ void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int3
 }
 
 int64_t at_streams_home(const at_streams *s, int64_t client) {
-  return client % s->corpus->n_silos;
+  return s->partition == AT_PARTITION_DIRICHLET ? at_mixture_home(s->mixture, client) : client % s->corpus->n_silos;
 }

@@ -72,6 +72,9 @@ at_err at_ckpt_measure(const char *folder, const at_provenance *prov, int n_item
 at_err at_ckpt_load(at_run *run, at_comm *world, at_log *log, int64_t round, int n_items, const at_ckpt_item *items,
                     int64_t *loaded);
 
+/* As at_ckpt_load from another run's folder (its newest good checkpoint), or from one file.  Collective. */
+at_err at_ckpt_load_from(const char *path, at_comm *world, at_log *log, int n_items, const at_ckpt_item *items);
+
 /* Rounds of the checkpoints in `folder` (a run's), ascending; at_free.  None: n = 0.  Not collective. */
 at_err at_ckpt_list(const char *folder, int64_t *n, int64_t **rounds);
 /* "FOLDER/checkpoints/000012.h5"; at_free. */

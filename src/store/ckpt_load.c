@@ -2,6 +2,7 @@
 /* Reading a checkpoint: the newest good one, each rank its part, checked, then shared. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "src/base/alloc.h"
 #include "src/store/ckpt_internal.h"
@@ -100,9 +101,9 @@ static at_err list_shared(at_comm *world, const char *folder, int64_t *n, int64_
   return at_comm_bcast(world, 0, *rounds, *n * (int64_t)sizeof **rounds);
 }
 
-static at_err load_round(at_run *run, at_comm *world, int64_t round, int n, const at_ckpt_item *items) {
+static at_err load_round(const char *folder, at_comm *world, int64_t round, int n, const at_ckpt_item *items) {
   char *path = NULL;
-  AT_TRY(at_comm_agree(world, at_ckpt_path(&path, at_run_folder(run), round)));
+  AT_TRY(at_comm_agree(world, at_ckpt_path(&path, folder, round)));
   at_err err = load_one(world, path, n, items);
   at_free(path);
   return err;
@@ -113,13 +114,14 @@ static bool is_damage(at_err err) {
   return err == AT_ERR_FORMAT || err == AT_ERR_HDF5 || err == AT_ERR_FILE;
 }
 
-static at_err load_newest(at_run *run, at_comm *world, at_log *log, int n, const at_ckpt_item *items, int64_t *loaded) {
+static at_err load_newest(const char *folder, at_comm *world, at_log *log, int n, const at_ckpt_item *items,
+                          int64_t *loaded) {
   int64_t n_rounds = 0;
   int64_t *rounds = NULL;
-  at_err err = list_shared(world, at_run_folder(run), &n_rounds, &rounds);
+  at_err err = list_shared(world, folder, &n_rounds, &rounds);
   bool is_loaded = false;
   for (int64_t i = n_rounds - 1; i >= 0 && err == AT_OK && !is_loaded; i--) {
-    err = load_round(run, world, rounds[i], n, items);
+    err = load_round(folder, world, rounds[i], n, items);
     is_loaded = err == AT_OK;
     if (is_loaded) {
       *loaded = rounds[i];
@@ -130,7 +132,7 @@ static at_err load_newest(at_run *run, at_comm *world, at_log *log, int n, const
   }
   at_free(rounds);
   if (err == AT_OK && !is_loaded) {
-    return AT_FAIL(AT_ERR_FILE, "%s: has no good checkpoint (%lld damaged)", at_run_folder(run), (long long)n_rounds);
+    return AT_FAIL(AT_ERR_FILE, "%s: has no good checkpoint (%lld damaged)", folder, (long long)n_rounds);
   }
   return err;
 }
@@ -145,11 +147,22 @@ at_err at_ckpt_load(at_run *run, at_comm *world, at_log *log, int64_t round, int
     return at_err_trace(err, __FILE__, __LINE__);
   }
   if (round < 0) {
-    err = load_newest(run, world, log, n_items, items, loaded);
+    err = load_newest(at_run_folder(run), world, log, n_items, items, loaded);
   } else {
-    err = load_round(run, world, round, n_items, items);
+    err = load_round(at_run_folder(run), world, round, n_items, items);
     *loaded = err == AT_OK ? round : -1;
   }
+  at_comm_set_phase(world, before);
+  return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
+}
+
+at_err at_ckpt_load_from(const char *path, at_comm *world, at_log *log, int n_items, const at_ckpt_item *items) {
+  struct stat st;
+  int64_t loaded, is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  AT_TRY(at_comm_bcast(world, 0, &is_folder, sizeof is_folder)); /* as rank 0 sees it */
+  at_comm_phase before = at_comm_set_phase(world, AT_COMM_CHECKPOINT);
+  at_err err =
+      is_folder ? load_newest(path, world, log, n_items, items, &loaded) : load_one(world, path, n_items, items);
   at_comm_set_phase(world, before);
   return err == AT_OK ? AT_OK : at_err_trace(err, __FILE__, __LINE__);
 }

@@ -63,6 +63,11 @@ agrees() {
   agrees 3 method=local_only
 }
 
+@test "files and bytes: islands that ranks share, and models evaluated apart" {
+  agrees 4 fed.clients=2 fed.islands=2 fed.island_steps=2
+  agrees 2 fed.clients=2 fed.islands=3 fed.moments=keep eval.gain=true
+}
+
 @test "bytes of codecs: two-phase, parameter server, gradients" {
   agrees 2 exchange.up.codec=int8
   agrees 3 exchange.up.codec=int4 exchange.algorithm=star

@@ -2,6 +2,8 @@
 /* Hierarchical means: dense in silos, compressed between them, the same bytes for any number of ranks. */
 #include "src/comm/collective/silos.h"
 
+#include <math.h>
+
 #include "tests/mpi/reduce_rig.h"
 
 enum { N = 1200, SHARDS = 3, SILOS_MOST = 5 };
@@ -103,8 +105,45 @@ static void fast_is_close_and_bytes_are_counted_apart(mpi_test *t) {
   at_silos_destroy(fast);
 }
 
+/* A mean inside depends on the vectors alone: neither on ranks, nor on a grid that an earlier mean made coarser. */
+static void means_inside_leave_no_trace(mpi_test *t) {
+  static float shard[SHARDS][N];
+  const at_silos_cfg cfg = {.silos = 1, .inner_only = true, .bits = 40};
+  at_silos *s = NULL;
+  MPI_REQUIRE_OK(t, at_silos_create(&s, t->world, &kernels, &cfg, 2, offsets));
+  MPI_CHECK(t, at_silos_reduction(s) == NULL);
+  at_comm *inner = at_silos_inner(s);
+  for (int pass = 0; pass < 3; pass++) {
+    const float scale = pass == 1 ? 1e9f : 1.0f; /* too much for the grid */
+    const float *mine[SHARDS];
+    double weight[SHARDS];
+    int64_t n = 0, ids[SHARDS];
+    for (int64_t k = 0; k < SHARDS; k++) {
+      rig_vector(k, 0, N, shard[k]);
+      for (int i = 0; i < N; i++) {
+        shard[k][i] *= scale;
+      }
+      if (k % at_comm_size(inner) == at_comm_rank(inner)) {
+        ids[n] = k;
+        weight[n] = (double)(k + 1) / 6;
+        mine[n++] = shard[k];
+      }
+    }
+    MPI_CHECK_OK(t, at_silos_mean(s, n, ids, weight, mine, out));
+    for (int i = 0; i < N; i++) {
+      const double sum = (shard[0][i] + 2.0 * shard[1][i] + 3.0 * shard[2][i]) / 6;
+      MPI_CHECK(t, fabs(out[i] - sum) <= 1e-6 * scale * (1 + fabs(sum / scale)));
+    }
+    if (pass == 0) {
+      memcpy(want, out, sizeof out);
+    }
+  }
+  MPI_CHECK(t, memcmp(out, want, sizeof out) == 0 && rig_same(t, out, N));
+  at_silos_destroy(s);
+}
+
 int main(int argc, char **argv) {
   at_kernels_init(&kernels, at_isa_detect());
   return MPI_TEST_MAIN(argc, argv, MPI_CASE(silos_are_shared_out), MPI_CASE(is_the_same_everywhere),
-                       MPI_CASE(fast_is_close_and_bytes_are_counted_apart));
+                       MPI_CASE(fast_is_close_and_bytes_are_counted_apart), MPI_CASE(means_inside_leave_no_trace));
 }

@@ -98,6 +98,7 @@ static void create(client *c, at_isa isa, const at_gpt *gpt, at_optim optim) {
   }
   at_layout_init(at_lm_task_layout(c->task), 1, c->theta);
   c->local = (at_local){.task = c->task,
+                        .stride = 1,
                         .vec = &c->kernels.vec,
                         .streams = &c->streams,
                         .optim = optim,

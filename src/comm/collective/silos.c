@@ -46,7 +46,7 @@ at_err at_silos_create(at_silos **out, at_comm *world, const at_kernels *k, cons
   at_err err = AT_OK;
   AT_TRY_TO(err, fail, place(s));
   AT_TRY_TO(err, fail, at_comm_agree(world, create_inner(s, k, n_tensors, offsets)));
-  if (s->outer != NULL) {
+  if (s->outer != NULL && !cfg->inner_only) {
     err = at_reduce_create(&s->reduction, s->outer, k, &cfg->outer, n_tensors, offsets, s->count);
   }
   AT_TRY_TO(err, fail, at_comm_agree(world, err));
@@ -112,6 +112,25 @@ at_err at_silos_step(at_silos *s, float *out) {
   }
   memcpy(out, s->sum, (size_t)s->n * sizeof *out);
   return at_comm_allreduce(s->inner, AT_COMM_F32, AT_COMM_SUM, out, s->n);
+}
+
+at_err at_silos_mean(at_silos *s, int64_t n, const int64_t *ids, const double *weight, const float *const *x,
+                     float *out) {
+  int64_t *grids = at_exact_grids(s->exact);
+  for (int64_t t = 0; t < at_exact_tensors(s->exact); t++) {
+    grids[t] = s->cfg.bits;
+  }
+  for (;;) {
+    at_exact_begin(s->exact);
+    for (int64_t i = 0; i < n; i++) {
+      at_exact_add(s->exact, ids[i], weight[i], x[i]);
+    }
+    at_err err = at_exact_finish(s->exact, s->inner, out);
+    if (err != AT_ERR_OVERFLOW) {
+      return err;
+    }
+    AT_TRY(at_exact_coarsen(s->exact, 8));
+  }
 }
 
 void at_silos_round_begin(at_silos *s, int64_t round) {

@@ -12,6 +12,7 @@
 
 typedef struct at_silos_cfg {
   int64_t silos;
+  bool inner_only;     /* nothing between silos: `outer` is not looked at, and there are no rounds */
   bool fast;           /* inner sums in floats, in an order that depends on ranks */
   int bits;            /* grid of exact inner sums: 2^-bits */
   at_reduce_cfg outer; /* between silos */
@@ -36,6 +37,12 @@ at_reduce *at_silos_reduction(const at_silos *s); /* of the leaders, for memory 
 void at_silos_step_begin(at_silos *s);
 void at_silos_step_add(at_silos *s, int64_t shard, double weight, double weights, const float *x);
 at_err at_silos_step(at_silos *s, float *out);
+
+/* out = sum weight[i] x[i] over all ranks of one silo together, n vectors of this one; weights of all add up to one.  ids: for messages.
+ * Exact, on a grid of cfg.bits that becomes coarser where it must, whatever came before: the vectors alone decide.  out may be
+ * one of x.  AT_ERR_NONFINITE with out unchanged.  Not with `fast`. */
+at_err at_silos_mean(at_silos *s, int64_t n, const int64_t *ids, const double *weight, const float *const *x,
+                     float *out);
 
 /* One round between: leaders give each of their silos' vectors (others' calls are ignored); the mean reaches all ranks. */
 void at_silos_round_begin(at_silos *s, int64_t round);
