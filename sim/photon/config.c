@@ -53,13 +53,13 @@ static const at_opt fed_rows[] = {
                 "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
                "Fewest valid results for a round to count; 0: half of those asked."),
-    AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
-               "Failed rounds in a row that end the run."),
+    AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 0, 1e9, "rounds",
+               "Failed rounds in a row that end the run; 0: go on however many fail."),
     AT_OPT_F64(T, outlier, "fed.outlier", "10", 0, 1e9, "",
                "Updates longer than so many times the median of the round are rejected; 0: none."),
 };
 static const at_opt local_rows[] = {
-    AT_OPT_INT(T, steps, "local.steps", "16", 1, 1e9, "steps", "Local steps of a round (tau)."),
+    AT_OPT_INT(T, steps, "local.steps", "16", 0, 1e9, "steps", "Local steps of a round (tau)."),
     AT_OPT_INT(T, batch, "local.batch", "16", 1, 1 << 20, "windows", "Windows in one local step of one client."),
     AT_OPT_ENUM(T, optimizer, "local.optimizer", "adamw", optimizer_names, "Local optimiser."),
     AT_OPT_F64(T, lr, "local.lr", "3e-3", 0, 100, "", "Largest learning rate."),
@@ -127,7 +127,11 @@ static at_err resolve(at_opts *set, void *cfg) {
     AT_TRY(set_number(set, "local.warmup", c->period / 10));
   }
   AT_TRY(at_photon_settle_exchange(set, c));
-  AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  AT_TRY(at_conditions_settle(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  if (c->steps == 0 && at_photon_methods[c->method].keeps_moments) {
+    return at_opts_reject(set, "local.steps", "method = %s exchanges in every step: take at least one",
+                          at_photon_methods[c->method].name);
+  }
   if (c->clients > 0 && c->per_round > c->clients) {
     return at_opts_reject(set, "fed.per_round", "there are only fed.clients = %lld", (long long)c->clients);
   }

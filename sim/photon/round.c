@@ -39,6 +39,7 @@ at_err at_photon_open_round(at_photon *p) {
     st->moment_age = fact[AT_FACT_MOMENT_AGE];
     st->report = (at_report){0};
     st->is_absent = !p->on_time[i];
+    st->fate = p->fate[i];
   }
   return AT_OK;
 }

@@ -61,6 +61,17 @@ void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int6
   *start = (picked * h.parts + h.part) * s->context;
 }
 
+int64_t at_streams_epochs(const at_streams *s, int64_t client, int64_t cursor) {
+  int64_t turns = s->partition == AT_PARTITION_IID ? s->corpus->n_silos : 1, epochs = INT64_MAX;
+  for (int64_t turn = 0; turn < turns; turn++) {
+    int64_t number, seen = (cursor - turn + turns - 1) / turns;
+    share h = share_at(s, client, turn, &number);
+    int64_t whole = seen / share_windows(s, h);
+    epochs = whole < epochs ? whole : epochs;
+  }
+  return epochs;
+}
+
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets) {
   int64_t silo, start;
   at_streams_locate(s, client, cursor, &silo, &start);
