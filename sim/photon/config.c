@@ -73,13 +73,13 @@ static const at_opt fed_rows[] = {
                 "Moments of adamw between rounds: reset, keep with the client, average with the model."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
                "Fewest valid results for a round to count; 0: half of those asked."),
-    AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 1, 1e9, "rounds",
-               "Failed rounds in a row that end the run."),
+    AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 0, 1e9, "rounds",
+               "Failed rounds in a row that end the run; 0: go on however many fail."),
     AT_OPT_F64(T, outlier, "fed.outlier", "10", 0, 1e9, "",
                "Updates longer than so many times the median of the round are rejected; 0: none."),
 };
 static const at_opt local_rows[] = {
-    AT_OPT_INT(T, steps, "local.steps", "16", 1, 1e9, "steps", "Local steps of a round (tau)."),
+    AT_OPT_INT(T, steps, "local.steps", "16", 0, 1e9, "steps", "Local steps of a round (tau)."),
     AT_OPT_INT(T, batch, "local.batch", "16", 1, 1 << 20, "windows", "Windows in one local step of one client."),
     AT_OPT_ENUM(T, optimizer, "local.optimizer", "adamw", optimizer_names, "Local optimiser."),
     AT_OPT_F64(T, lr, "local.lr", "3e-3", 0, 100, "", "Largest learning rate."),
@@ -144,6 +144,9 @@ static at_err settle_islands(at_opts *set, const at_photon_cfg *c) {
                           "means inside a client take no virtual time: set "
                           "fed.island_bandwidth");
   }
+  if (c->islands > 1 && c->steps == 0) {
+    return at_opts_reject(set, "fed.islands", "without local.steps there is nothing to average: leave it at 1");
+  }
   if (c->island_steps > c->steps) {
     return at_opts_reject(set, "fed.island_steps", "a round has local.steps = %lld", (long long)c->steps);
   }
@@ -200,7 +203,11 @@ static at_err resolve(at_opts *set, void *cfg) {
   AT_TRY(at_photon_settle_exchange(set, c));
   AT_TRY(check_keys(set, c));
   AT_TRY(settle_islands(set, c));
-  AT_TRY(at_conditions_check(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  AT_TRY(at_conditions_settle(set, &c->net, !at_photon_methods[c->method].keeps_moments));
+  if (c->steps == 0 && at_photon_methods[c->method].keeps_moments) {
+    return at_opts_reject(set, "local.steps", "method = %s exchanges in every step: take at least one",
+                          at_photon_methods[c->method].name);
+  }
   if (c->eval_gain && at_photon_methods[c->method].round != at_photon_round_federated) {
     return at_opts_reject(set, "eval.gain", "method = %s averages no models: leave it at false",
                           at_photon_methods[c->method].name);

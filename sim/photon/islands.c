@@ -154,13 +154,13 @@ static at_err join_moments(at_photon *p, at_photon_stage *st) {
   return st->report.valid != 0 ? join(p, st, pick_v, st->v) : AT_OK;
 }
 
-at_err at_photon_train_islands(at_photon *p, at_photon_stage *st) {
+at_err at_photon_train_islands(at_photon *p, at_photon_stage *st, int64_t steps) {
   const at_photon_cfg *c = p->cfg;
   begin(p, st);
   st->report = (at_report){.valid = 1};
-  for (int64_t done = 0; done < c->steps && st->report.valid != 0; done += c->island_steps) {
-    int64_t left = c->steps - done, steps = left < c->island_steps ? left : c->island_steps;
-    AT_TRY(train_apart(p, st->id, done, steps));
+  for (int64_t done = 0; done < steps && st->report.valid != 0; done += c->island_steps) {
+    int64_t left = steps - done;
+    AT_TRY(train_apart(p, st->id, done, left < c->island_steps ? left : c->island_steps));
     AT_TRY(report(p, st));
     if (st->report.valid != 0) {
       AT_TRY(join(p, st, pick_w, st->w));
@@ -169,7 +169,7 @@ at_err at_photon_train_islands(at_photon *p, at_photon_stage *st) {
       memcpy(p->island[j].w, st->w, (size_t)p->n * sizeof(float));
     }
   }
-  if (st->report.valid != 0) {
+  if (st->report.valid != 0 && steps > 0) {
     AT_TRY(join_moments(p, st));
   }
   st->cursor += c->islands * (int64_t)st->report.steps * c->batch;

@@ -12,17 +12,25 @@ double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab) {
   return at_gpt_train_flops(&gpt) * (double)(c->batch * c->context);
 }
 
+at_ask at_photon_ask(const at_photon *p, int64_t client) {
+  return (at_ask){.seed = (uint64_t)p->cfg->run.seed,
+                  .client = client,
+                  .round = p->count.round,
+                  .steps = p->cfg->steps,
+                  .flops = at_photon_step_flops(p->cfg, p->corpus->vocab),
+                  .inside_s = at_photon_island_seconds(p)};
+}
+
 void at_photon_start_clock(at_photon *p) {
-  const at_photon_cfg *c = p->cfg;
-  double flops = at_photon_step_flops(c, p->corpus->vocab);
+  const double deadline = at_clock_deadline_s(&p->clock, p->cfg->net.deadline);
   p->fig.dropouts = p->fig.late = 0;
   for (int64_t i = 0; i < p->per_round; i++) {
-    p->client_s[i] =
-        at_conditions_client_s(&c->net, (uint64_t)c->run.seed, p->sampled[i], p->count.round, c->steps, flops);
-    p->client_s[i] += at_photon_island_seconds(p);
+    at_ask ask = at_photon_ask(p, p->sampled[i]);
+    ask.deadline_s = deadline;
+    p->fate[i] = at_conditions_fate(&p->cfg->net, &ask);
+    p->client_s[i] = p->fate[i].seconds;
     p->fig.dropouts += isinf(p->client_s[i]) != 0;
   }
-  double deadline = at_clock_deadline_s(&p->clock, c->net.deadline);
   p->clock_round = at_clock_wait(p->client_s, p->per_round, deadline, p->on_time, p->sorted_s);
   p->fig.late = (double)(p->per_round - p->clock_round.on_time) - p->fig.dropouts;
 }

@@ -27,6 +27,15 @@ bool at_photon_is_evaluated(const at_photon *p) {
   return p->count.round + 1 == p->cfg->rounds || (p->count.round + 1) % p->cfg->eval_every == 0;
 }
 
+static int64_t most_epochs(const at_photon *p) {
+  int64_t most = 0;
+  for (int64_t k = 0; k < p->n_clients; k++) {
+    int64_t epochs = at_streams_epochs(&p->streams, k, p->facts[k * AT_FACT_COUNT + AT_FACT_CURSOR]);
+    most = epochs > most ? epochs : most;
+  }
+  return most;
+}
+
 at_err at_photon_play_round(at_photon *p) {
   bool is_evaluated = at_photon_is_evaluated(p);
   double start = at_clock_now_s(), mpi_before, mpi_after;
@@ -41,6 +50,7 @@ at_err at_photon_play_round(at_photon *p) {
   }
   p->fig.steps = (double)p->count.steps;
   p->fig.tokens = (double)p->count.tokens;
+  p->fig.epochs = (double)most_epochs(p);
   p->fig.theta_norm = p->method->own_model ? NAN : sqrt(p->local.vec->sumsq(p->n, p->theta));
   p->fig.mpi_bytes_sent = bytes_sent(p, &mpi_after) - sent;
   p->fig.mpi_seconds = mpi_after - mpi_before;
@@ -110,6 +120,17 @@ static at_err play_rounds(at_photon *p, at_progress *progress) {
   return at_run_settle(p->run, p->s->world);
 }
 
+/* The same, going back where a server step spoils the model. */
+static at_err play_on(at_photon **p, at_opts *set, at_photon_cfg *cfg, at_progress *progress) {
+  for (;;) {
+    at_err err = play_rounds(*p, progress);
+    if (err != AT_ERR_NONFINITE || !(*p)->is_spoilt) {
+      return err;
+    }
+    AT_TRY(at_photon_roll_back(p, set, cfg));
+  }
+}
+
 static void introduce(const at_photon *p) {
   char bytes[AT_FMT_MAX], flops[AT_FMT_MAX];
   at_gpt gpt = at_photon_model(p->cfg, p->corpus->vocab);
@@ -159,7 +180,7 @@ at_err at_photon_run(at_session *s, at_opts *set, void *cfg, bool resume) {
   double start = at_clock_now_s();
   int64_t tokens = p->count.tokens;
   at_comm_set_phase(s->world, AT_COMM_TRAIN);
-  err = play_rounds(p, progress);
+  err = play_on(&p, set, cfg, progress);
   at_progress_destroy(progress);
   AT_TRY_TO(err, done, err);
   double seconds = at_clock_now_s() - start;

@@ -73,6 +73,7 @@ typedef enum at_fact {
 /* The counters of a run: part of every checkpoint. */
 typedef struct at_photon_counters {
   int64_t round, steps, tokens, failed_rounds, failed_in_a_row, moment_age;
+  int64_t halvings;     /* of outer.lr, after going back to a checkpoint */
   at_identity identity; /* checked on resume */
   int64_t layout;       /* of residuals, checked too */
 } at_photon_counters;
@@ -82,7 +83,8 @@ enum { AT_PHOTON_COUNTERS = sizeof(at_photon_counters) / sizeof(int64_t) };
 typedef struct at_photon_stage {
   int64_t id, cursor, moment_age;
   bool is_absent; /* vanishes or is late: it is not played */
-  float *w;       /* first the parameters, then the update Delta_k = theta - theta_k */
+  at_fate fate;
+  float *w; /* first the parameters, then the update Delta_k = theta - theta_k */
   float *m, *v;
   at_report report;
 } at_photon_stage;
@@ -102,7 +104,12 @@ typedef struct at_photon_island {
   X(failures, "clients", "clients without a valid result", 0)                                                         \
   X(dropouts, "clients", "clients that vanished for the round", 0)                                                    \
   X(late, "clients", "clients that missed the deadline", 0)                                                           \
+  X(failed, "clients", "clients whose work broke off too often", 0)                                                    \
   X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                     \
+  X(retries, "", "times that work was begun again after it broke off", 0)                                              \
+  X(shortened, "clients", "clients with a valid result of fewer steps than asked for", 0)                              \
+  X(epochs, "", "times that the client furthest ahead has seen all its data", 0)                                       \
+  X(server_lr, "1", "learning rate of the server's step", 0)                                                           \
   X(steps, "steps", "global steps so far", 0)                                                                         \
   X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                \
   X(lr_first, "1", "learning rate of the round's first step", 0)                                                      \
@@ -209,6 +216,7 @@ struct at_photon {
   at_clock_round clock_round; /* of the round in flight */
   double *client_s;           /* [per_round]: virtual local seconds of the sampled clients */
   bool *on_time;              /* [per_round] */
+  at_fate *fate;              /* [per_round]: of the sampled clients */
   double *sorted_s;           /* [per_round]: scratch */
   /* who plays what, and rows of the clients that this rank's team owns */
   bool is_stateful; /* clients have state, which decides where they are played */
@@ -230,6 +238,7 @@ struct at_photon {
   float *probe;                          /* a model that is only evaluated; NULL without eval.gain */
   float *undo;         /* theta and global moments at the start of the round (methods that step on theta) */
   int64_t *undo_grids; /* and the grids of exact sums */
+  bool is_spoilt;      /* the last server step made theta not finite */
   /* rank 0 */
   at_metrics *metrics;
   size_t planned_bytes; /* memory of what is above, to be compared with the peak of the process */
@@ -283,6 +292,7 @@ at_err at_photon_count_exchange(at_photon *p);
 extern const at_opt_table at_photon_network_table;
 void at_photon_start_clock(at_photon *p);                           /* who of the sampled clients counts */
 double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab); /* of a client's local step */
+at_ask at_photon_ask(const at_photon *p, int64_t client);           /* without a deadline */
 /* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together. */
 double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes);
 void at_photon_advance_clock(at_photon *p); /* the round is over, figures are known */
@@ -309,7 +319,15 @@ at_err at_photon_restore(at_photon *p);
 /* Length of a checkpoint's file; writes a short one into `folder`.  Not collective. */
 at_err at_photon_measure_checkpoint(at_photon *p, const char *folder, int64_t *bytes);
 
-/* round_federated.c, round_synchronous.c: one round; on failure the state is that of the last complete round. */
+/* rollback.c: after a server step that made the global model not finite, go back to the last checkpoint (or the start) and halve
+ * the server's learning rate; AT_ERR_NONFINITE if that was done before.  *p is another object then, or NULL.  Collective. */
+at_err at_photon_roll_back(at_photon **p, at_opts *set, at_photon_cfg *cfg);
+
+/* judge.c: which of the round's results are used, with counts and reasons.  reports[n], ascending by client, and stages say so.
+ * is_mean: they are averaged, so that they must be finite and of like length.  Alike on all ranks.  Collective. */
+at_err at_photon_judge(at_photon *p, int64_t n, const int64_t *ids, at_report *reports, bool is_mean);
+
+/* round_federated.c, round_synchronous.c: one round; on failure the state is that of the last complete round, unless theta is spoilt. */
 at_err at_photon_round_federated(at_photon *p);
 at_err at_photon_round_isolated(at_photon *p);
 at_err at_photon_round_synchronous(at_photon *p);
@@ -319,8 +337,9 @@ void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int6
 
 /* islands.c: clients that are several islands */
 at_err at_photon_open_islands(at_photon *p); /* collective */
-/* Train the client, with the team: its stage ends as that of a client of one island does.  Collective over the team. */
-at_err at_photon_train_islands(at_photon *p, at_photon_stage *st);
+/* Train the client for so many steps, with the team: its stage ends as that of a client of one island does.  Collective over the
+ * team. */
+at_err at_photon_train_islands(at_photon *p, at_photon_stage *st, int64_t steps);
 int64_t at_photon_island_means(const at_photon_cfg *c); /* vectors averaged inside a client in a round */
 double at_photon_island_bytes(const at_photon *p);      /* sent by a client's islands in one, all together, as a ring */
 double at_photon_island_rank_bytes(const at_photon *p); /* sent by rank 0 inside its team in a round */

@@ -141,10 +141,9 @@ static void plan_virtual(at_photon *p, double wire_bytes, at_plan *out) {
   int algorithm =
       at_photon_has_channel(p) && !p->channel_cfg.is_secure ? p->channel_cfg.reduce.algorithm : AT_ALGORITHM_auto;
   at_conditions calm = p->cfg->net;
-  calm.dropouts = calm.stragglers = calm.spread = 0;
-  out->virtual_local_s =
-      at_conditions_client_s(&calm, 0, 0, 0, p->cfg->steps, at_photon_step_flops(p->cfg, p->corpus->vocab));
-  out->virtual_local_s += at_photon_island_seconds(p);
+  calm.dropouts = calm.stragglers = calm.spread = calm.failures = 0;
+  const at_ask ask = at_photon_ask(p, 0);
+  out->virtual_local_s = at_conditions_fate(&calm, &ask).seconds;
   out->virtual_exchange_s = at_photon_exchange_seconds(p, algorithm, (double)p->per_round, wire_bytes);
   out->has_virtual = true;
 }
@@ -237,14 +236,14 @@ static const double budget_s = 1;
 
 /* Rounds as long as the planned ones where they are short, else of as many steps as take about a second. */
 static at_err time_rounds(at_photon *p, at_photon_cfg *c, timing *t) {
-  int64_t planned = c->steps, steps, all = 0, rounds = 0;
+  int64_t planned = c->steps, steps, all = 0, rounds = 0; /* also of rounds without a step, a step is timed */
   double train = 0, rest = 0;
   AT_TRY(play(p, c, 1, &train, &rest)); /* memory is touched for the first time */
   if (train + rest < budget_s) {
     train = rest = 0;
     AT_TRY(play(p, c, 1, &train, &rest));
   }
-  steps = (int64_t)fmin(fmax(budget_s / train, 1), (double)planned);
+  steps = (int64_t)fmax(fmin(budget_s / train, (double)planned), 1);
   if (steps > 1 || train + rest < budget_s) {
     for (train = rest = 0; rounds == 0 || train + rest < budget_s; rounds++) {
       AT_TRY(play(p, c, steps, &train, &rest));

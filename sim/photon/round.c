@@ -38,6 +38,7 @@ at_err at_photon_open_round(at_photon *p) {
     st->moment_age = fact[AT_FACT_MOMENT_AGE];
     st->report = (at_report){0};
     st->is_absent = !p->on_time[i];
+    st->fate = p->fate[i];
   }
   p->n_stage = p->team.index == 0 ? p->n_team_stage : 0;
   return AT_OK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rounds of many local steps: federated averaging with a server optimiser, and its control without exchange. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sim/photon/photon.h"
@@ -58,11 +57,11 @@ void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int6
 }
 
 /* A client of one island. */
-static at_err train_whole(at_photon *p, at_photon_stage *st) {
+static at_err train_whole(at_photon *p, at_photon_stage *st, int64_t steps) {
   at_moments mom = {.m = st->m, .v = st->v};
   copy_vector(p, st->w, p->method->own_model ? row_of(p, p->row_w, st->id) : p->theta);
   at_photon_start_moments(p, st, 0, &mom);
-  AT_TRY(at_client_train(&p->local, st->id, p->count.steps, p->cfg->steps, &st->cursor, st->w, &mom, &st->report));
+  AT_TRY(at_client_train(&p->local, st->id, p->count.steps, steps, &st->cursor, st->w, &mom, &st->report));
   st->moment_age = mom.t;
   return AT_OK;
 }
@@ -74,8 +73,9 @@ static void make_update(const at_photon *p, at_photon_stage *st) {
   } else {
     p->local.vec->sub(p->n, p->theta, st->w, st->w);
   }
-  if (at_conditions_spoils(&p->cfg->net, (uint64_t)p->cfg->run.seed, st->id, p->count.round)) {
-    st->w[0] = NAN;
+  const double spoil = at_conditions_spoil(&p->cfg->net, (uint64_t)p->cfg->run.seed, st->id, p->count.round);
+  for (int64_t i = 0; i < p->n && spoil != 1; i++) {
+    st->w[i] *= (float)spoil;
   }
   st->report.delta_norm = sqrt(p->local.vec->sumsq(p->n, st->w));
   if (!isfinite(st->report.delta_norm)) {
@@ -83,16 +83,33 @@ static void make_update(const at_photon *p, at_photon_stage *st) {
   }
 }
 
+/* One client's local work.  An attempt that breaks off leaves nothing: the next one begins where it began; after the last, there is no
+ * result, and the client stands where it stood. */
+static at_err work(at_photon *p, at_photon_stage *st, bool exchange) {
+  const int64_t cursor = st->cursor, age = st->moment_age;
+  const at_ask ask = at_photon_ask(p, st->id);
+  for (int64_t failures = 0; failures <= p->cfg->net.retries; failures++) {
+    const int64_t broken = at_conditions_breaks_off(&p->cfg->net, &ask, failures);
+    AT_TRY((p->silos != NULL ? at_photon_train_islands : train_whole)(p, st, broken < 0 ? st->fate.steps : broken));
+    st->report.failures = (double)failures;
+    if (broken < 0) {
+      if (exchange) {
+        make_update(p, st);
+      }
+      return AT_OK;
+    }
+    st->report = (at_report){.failures = (double)failures + 1};
+    st->cursor = cursor;
+    st->moment_age = age;
+  }
+  return AT_OK;
+}
+
 static at_err train_stages(at_photon *p, bool exchange) {
   double start = at_clock_now_s();
   for (int64_t i = 0; i < p->n_team_stage; i++) {
-    at_photon_stage *st = &p->stage[i];
-    if (st->is_absent) { /* what it would compute, nobody sees */
-      continue;
-    }
-    AT_TRY((p->silos != NULL ? at_photon_train_islands : train_whole)(p, st));
-    if (exchange && i < p->n_stage) {
-      make_update(p, st);
+    if (!p->stage[i].is_absent) { /* what such a client would compute, nobody sees */
+      AT_TRY(work(p, &p->stage[i], exchange && i < p->n_stage));
     }
   }
   p->fig.train_seconds = at_clock_now_s() - start;
@@ -165,7 +182,7 @@ static at_err mean_cosine(at_photon *p) {
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);
   err = at_comm_sum_by_id(p->s->world, p->n_stage, ids, 1, local, &cosine);
   at_comm_set_phase(p->s->world, before);
-  if (p->fig.clients >= 2) {
+  if (p->fig.clients >= 2 && p->fig.delta_norm > 0) { /* nothing points nowhere */
     p->fig.cosine = cosine / p->fig.clients;
   }
 done:
@@ -176,20 +193,22 @@ done:
 
 /* Mean of the valid clients into delta (and the moments, when these are averaged), then the server's step. */
 static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
-  double *weight = NULL, total = 0;
+  double *weight = NULL, total = 0, most = 0;
   for (int64_t i = 0; i < n; i++) {
     total += reports[i].valid != 0 ? reports[i].steps : 0;
+    most = fmax(most, reports[i].valid != 0 ? reports[i].steps : 0);
   }
   at_err err = at_comm_agree(p->s->world, at_alloc(&weight, (size_t)p->n_stage, sizeof *weight, "client weights"));
   AT_TRY_TO(err, done, err);
   for (int64_t i = 0; i < p->n_stage; i++) {
-    weight[i] = p->stage[i].report.steps / total; /* samples of the client over samples of the round */
+    /* samples of the client over samples of the round; of rounds without a step, all are alike */
+    weight[i] = total > 0 ? p->stage[i].report.steps / total : 1 / p->fig.clients;
   }
   AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_UPDATE, pick_update, weight, p->delta));
   if (p->cfg->moments == AT_MOMENTS_AVERAGE) {
     AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_M, pick_m, weight, p->global_m));
     AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_V, pick_v, weight, p->global_v));
-    p->count.moment_age += p->cfg->steps;
+    p->count.moment_age += (int64_t)most;
   }
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
   AT_TRY_TO(err, done, agree_from_norms(p, n, reports));
@@ -197,11 +216,16 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
   AT_TRY_TO(err, done, at_photon_measure_gain(p));
   AT_TRY_TO(err, done, at_photon_count_exchange(p));
   at_outer outer = at_photon_outer(p->cfg);
+  outer.lr = p->fig.server_lr = ldexp(outer.lr, -(int)p->count.halvings);
   p->fig.step_norm = at_outer_step(&outer, p->count.round + 1 - p->count.failed_rounds, p->n, p->delta, p->theta,
                                    p->outer_m, p->outer_v);
   p->fig.outer_m_norm = at_outer_vectors(&outer) > 0 ? sqrt(p->local.vec->sumsq(p->n, p->outer_m)) : NAN;
   p->fig.outer_v_norm = at_outer_vectors(&outer) > 1 ? sqrt(p->local.vec->sumsq(p->n, p->outer_v)) : NAN;
-  if (!isfinite(p->local.vec->sumsq(p->n, p->theta))) {
+  if (at_conditions_spoil_server(&p->cfg->net, (uint64_t)p->cfg->run.seed, p->count.round, p->count.halvings)) {
+    p->theta[0] = NAN;
+  }
+  p->is_spoilt = !isfinite(p->local.vec->sumsq(p->n, p->theta));
+  if (p->is_spoilt) {
     err = AT_FAIL(AT_ERR_NONFINITE,
                   "the global model is not finite after the server step of round %lld: lower outer.lr "
                   "or local.lr",
@@ -212,55 +236,15 @@ done:
   return err;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Median of the norms of valid updates; 0 without any. */
-static double median_norm(int64_t n, const at_report *reports, double *sorted) {
-  int64_t valid = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (reports[i].valid != 0) {
-      sorted[valid++] = reports[i].delta_norm;
-    }
-  }
-  qsort(sorted, (size_t)valid, sizeof *sorted, by_value);
-  return valid > 0 ? 0.5 * (sorted[(valid - 1) / 2] + sorted[valid / 2]) : 0;
-}
-
-/* An update far longer than the others' must not reach the mean: the reports and the stages say so.  Alike on all ranks. */
-static at_err reject_outliers(at_photon *p, int64_t n, const int64_t *ids, at_report *reports) {
-  double *sorted = NULL;
-  AT_TRY(at_comm_agree(p->s->world, at_alloc(&sorted, (size_t)n, sizeof *sorted, "norms of updates")));
-  double most = p->cfg->outlier * median_norm(n, reports, sorted);
-  at_free(sorted);
-  for (int64_t i = 0; i < n && most > 0; i++) {
-    if (reports[i].valid == 0 || reports[i].delta_norm <= most) {
-      continue;
-    }
-    at_log_warn(p->s->log, "round", "round = %lld: the update of client %lld is rejected, norm = %.3g, the most = %.3g",
-                (long long)p->count.round + 1, (long long)ids[i], reports[i].delta_norm, most);
-    reports[i].valid = 0;
-    for (int64_t k = 0; k < p->n_stage; k++) {
-      p->stage[k].report.valid = p->stage[k].id == ids[i] ? 0 : p->stage[k].report.valid;
-    }
-  }
-  return AT_OK;
-}
-
 static at_err close_round(at_photon *p, bool exchange) {
   int64_t n, *ids = NULL, valid = 0;
   at_report *reports = NULL;
   at_err err;
   AT_TRY_TO(err, done, at_photon_gather_reports(p, &n, &ids, &reports));
-  if (exchange) {
-    AT_TRY_TO(err, done, reject_outliers(p, n, ids, reports));
-  }
+  AT_TRY_TO(err, done, at_photon_judge(p, n, ids, reports, exchange));
   for (int64_t i = 0; i < n; i++) {
     valid += reports[i].valid != 0;
   }
-  p->fig.rejected = (double)(n - valid) - p->fig.dropouts - p->fig.late;
   at_photon_note_clients(p, n, ids, reports, valid >= p->quorum);
   if (valid < p->quorum) {
     p->count.failed_rounds++;
@@ -269,8 +253,10 @@ static at_err close_round(at_photon *p, bool exchange) {
     p->fig.failures = (double)(n - valid);
     at_log_warn(p->s->log, "round", "round = %lld failed: %lld valid results, quorum = %lld",
                 (long long)p->count.round + 1, (long long)valid, (long long)p->quorum);
-    if (p->count.failed_in_a_row >= p->cfg->max_failed_rounds) {
-      err = AT_FAIL(AT_ERR_NONFINITE, "%lld rounds in a row had fewer than %lld valid results: lower local.lr",
+    if (p->cfg->max_failed_rounds > 0 && p->count.failed_in_a_row >= p->cfg->max_failed_rounds) {
+      err = AT_FAIL(AT_ERR_NONFINITE,
+                    "%lld rounds in a row had fewer than %lld valid results: lower local.lr, fed.quorum or faults, or "
+                    "raise fed.max_failed_rounds",
                     (long long)p->count.failed_in_a_row, (long long)p->quorum);
     }
     goto done;

@@ -154,6 +154,7 @@ static at_err allocate_replicated(at_photon *p) {
   AT_TRY(table(p, &p->client_s, p->per_round, sizeof(double), "virtual seconds"));
   AT_TRY(table(p, &p->sorted_s, p->per_round, sizeof(double), "virtual seconds"));
   AT_TRY(table(p, &p->on_time, p->per_round, sizeof(bool), "clients on time"));
+  AT_TRY(table(p, &p->fate, p->per_round, sizeof *p->fate, "fates of clients"));
   AT_TRY(table(p, &p->silo_nats, p->corpus->n_silos, sizeof(double), "losses"));
   AT_TRY(table(p, &p->silo_bpb, p->corpus->n_silos, sizeof(double), "losses"));
   if (p->method->own_model) { /* nothing is exchanged */
@@ -384,7 +385,8 @@ void at_photon_destroy(at_photon *p) {
                     p->global_v,     p->undo,     p->undo_grids, p->facts,    p->own,      p->row_w,
                     p->row_m,        p->row_v,    p->sampled,    p->stage,    p->shared_m, p->shared_v,
                     p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time,
-                    p->probe,        p->unit,     p->island,     p->island_w, p->island_m, p->island_v};
+                    p->probe,        p->unit,     p->island,     p->island_w, p->island_m, p->island_v,
+                    p->fate};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

@@ -108,8 +108,8 @@ static void list_items(item_list *l, at_photon *p) {
   add_numbers(l, "/clients/facts", p->facts, p->n_clients, AT_FACT_COUNT,
               "Per client: stream cursor in windows, local steps, age of its moments in steps, last round, failures.");
   add_numbers(l, "/server/counters", (int64_t *)&p->count, 1, AT_PHOTON_COUNTERS,
-              "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, instruction "
-              "set, threads, configuration hash, data checksum, layout of residuals.");
+              "Round, steps, tokens, failed rounds, failed in a row, age of the global moments in steps, halvings "
+              "of outer.lr, instruction set, threads, configuration hash, data checksum, layout of residuals.");
   l->item[l->n++] = (at_ckpt_item){
       .desc = {.path = "/server/clock",
                .type = AT_H5_F64,

@@ -28,6 +28,7 @@ typedef struct at_report {
   double delta_norm;         /* of the update; filled by the caller */
   double cursor, moment_age; /* where the client stands afterwards; filled by the caller */
   double inner_bytes;        /* sent between islands of the client, all together; filled by the caller */
+  double failures;           /* attempts that broke off; filled by the caller */
   double valid;              /* 1, or 0: the result must not be used */
 } at_report;
 enum { AT_REPORT_WIDTH = sizeof(at_report) / sizeof(double) };

@@ -70,6 +70,9 @@ at_err at_streams_check(const at_streams *s);
 void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int64_t *silo, int64_t *start);
 /* tokens[context], targets[context]: the inputs of window `cursor` and the tokens that follow them. */
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets);
+/* Times that client k has seen all its windows when it stands at `cursor`; under AT_PARTITION_DIRICHLET, at the last whole block of
+ * AT_MIXTURE_BLOCK windows before it. */
+int64_t at_streams_epochs(const at_streams *s, int64_t client, int64_t cursor);
 /* The silo a client belongs to: under AT_PARTITION_DIRICHLET the one that it reads most, else as under AT_PARTITION_SILO. */
 int64_t at_streams_home(const at_streams *s, int64_t client);
 

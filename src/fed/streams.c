@@ -78,6 +78,32 @@ void at_streams_locate(const at_streams *s, int64_t client, int64_t cursor, int6
   *start = window * s->context;
 }
 
+/* Whole blocks only: inside one, the order of silos is random. */
+static int64_t mixture_epochs(const at_streams *s, int64_t client, int64_t cursor) {
+  int64_t epochs = INT64_MAX;
+  for (int64_t silo = 0; silo < s->corpus->n_silos; silo++) {
+    int64_t first, n = at_mixture_part(s->mixture, client, silo, silo_windows(s, silo), &first);
+    int64_t count = s->mixture->count[client * s->mixture->n_silos + silo];
+    int64_t whole = count > 0 ? cursor / AT_MIXTURE_BLOCK * count / n : epochs;
+    epochs = whole < epochs ? whole : epochs;
+  }
+  return epochs;
+}
+
+int64_t at_streams_epochs(const at_streams *s, int64_t client, int64_t cursor) {
+  if (s->partition == AT_PARTITION_DIRICHLET) {
+    return mixture_epochs(s, client, cursor);
+  }
+  int64_t turns = s->partition == AT_PARTITION_IID ? s->corpus->n_silos : 1, epochs = INT64_MAX;
+  for (int64_t turn = 0; turn < turns; turn++) {
+    int64_t number, seen = (cursor - turn + turns - 1) / turns;
+    share h = share_at(s, client, turn, &number);
+    int64_t whole = seen / h.n;
+    epochs = whole < epochs ? whole : epochs;
+  }
+  return epochs;
+}
+
 void at_streams_window(const at_streams *s, int64_t client, int64_t cursor, int32_t *tokens, int32_t *targets) {
   int64_t silo, start;
   at_streams_locate(s, client, cursor, &silo, &start);

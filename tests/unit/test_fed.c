@@ -135,6 +135,7 @@ static void clients_share_silos_without_overlap(void **state) {
       for (int64_t cursor = 0;; cursor++) {
         at_streams_locate(&s, k, cursor, &where, &start);
         int *mark = &seen[where][start / CONTEXT];
+        assert_int_equal(at_streams_epochs(&s, k, cursor), *mark != 0);
         if (*mark != 0) {
           break; /* the next epoch begins */
         }
@@ -143,6 +144,28 @@ static void clients_share_silos_without_overlap(void **state) {
       }
     }
     assert_int_equal(total, 100 + 80);
+  }
+}
+
+/* Every epoch visits the same windows, each once, in an order of its own. */
+static void epochs_have_orders_of_their_own(void **state) {
+  (void)state;
+  static uint8_t tokens[1][SILO_TOKENS];
+  at_silo silo[1];
+  at_corpus c = small_corpus(silo, tokens, 1);
+  at_streams s = {.corpus = &c, .partition = AT_PARTITION_SILO, .n_clients = 1, .context = CONTEXT, .seed = 3};
+  int last[SILO_TOKENS / CONTEXT] = {0}, windows = 100;
+  for (int epoch = 0; epoch < 4; epoch++) {
+    int at_same_place = 0, seen[SILO_TOKENS / CONTEXT] = {0};
+    for (int i = 0; i < windows; i++) {
+      int64_t where, start;
+      at_streams_locate(&s, 0, (int64_t)epoch * windows + i, &where, &start);
+      assert_int_equal(seen[start / CONTEXT]++, 0);
+      at_same_place += epoch > 0 && last[i] == start;
+      last[i] = (int)start;
+      assert_int_equal(at_streams_epochs(&s, 0, (int64_t)epoch * windows + i), epoch);
+    }
+    assert_true(at_same_place < windows / 10);
   }
 }
 
@@ -187,6 +210,7 @@ int main(void) {
       cmocka_unit_test(schedule_warms_up_and_falls),
       cmocka_unit_test(adamw_by_hand_and_clipping),
       cmocka_unit_test(clients_share_silos_without_overlap),
+      cmocka_unit_test(epochs_have_orders_of_their_own),
       cmocka_unit_test(windows_are_tokens_and_their_successors),
       cmocka_unit_test(too_many_clients_are_refused),
   };
