@@ -136,7 +136,7 @@ at_err at_photon_count_exchange(at_photon *p) {
   at_channel_report r, more = {0};
   if (p->channel == NULL) {
     f->wire_bytes = f->payload_bytes * f->clients;
-    f->bits_per_element = p->cfg->run.reduce == AT_REDUCE_EXACT ? 64 : 32;
+    f->bits_per_element = 8 * (double)at_photon_sum_bytes(p, (int64_t)f->clients) / (double)p->n;
     return AT_OK;
   }
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);

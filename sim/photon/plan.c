@@ -153,11 +153,13 @@ static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at)
   if (at_photon_has_channel(p)) {
     return at_photon_exchange_traffic(p, p->cfg->rounds - 1, at);
   }
-  int64_t vector_bytes = at_photon_sum_bytes(p);
-  int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
+  int64_t vector_bytes = at_photon_sum_bytes(p, sh->per_round);
+  int64_t first = (sh->per_round + sh->ranks - 1) / sh->ranks; /* clients of rank 0 */
+  int64_t rank_bytes = p->exact != NULL ? at_exact_bytes(p->n, at_exact_tensors(p->exact), sh->ranks, 0, first)
+                                        : at_comm_allreduce_bytes(vector_bytes, sh->ranks);
   double sums = sums_of_a_round(p), client = (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round);
   *at = (at_traffic){.clients = sums * client * (double)sh->per_round,
-                     .rank = sums * (double)at_comm_allreduce_bytes(sum_bytes, sh->ranks),
+                     .rank = sums * (double)rank_bytes,
                      .elements = sums * (double)p->n,
                      .is_exact = true};
   return AT_OK;

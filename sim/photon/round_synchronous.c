@@ -37,7 +37,7 @@ static at_err mean_gradient_exact(at_photon *p, double *loss) {
       int64_t cursor = st->cursor;
       float *grad;
       loss[i] = at_client_grad(&p->local, st->id, &cursor, p->theta, &grad);
-      at_exact_add(p->exact, st->id, 1.0 / (double)p->per_round, grad);
+      (p->n_stage == 1 ? at_exact_lend : at_exact_add)(p->exact, st->id, 1.0 / (double)p->per_round, grad);
     }
     at_err err = at_exact_finish(p->exact, p->s->world, p->delta);
     if (err != AT_ERR_OVERFLOW) {
@@ -101,7 +101,7 @@ static void note_step(at_photon *p, int64_t step, const double *loss, at_step_in
 }
 
 static at_err take_steps(at_photon *p, double *loss) {
-  int64_t bytes = p->channel == NULL ? at_photon_sum_bytes(p) : 0, in_a_row = 0;
+  int64_t bytes = p->channel == NULL ? at_photon_sum_bytes(p, p->per_round) : 0, in_a_row = 0;
   at_moments mom = {p->global_m, p->global_v, p->count.moment_age};
   for (int64_t step = 0; step < p->cfg->steps; step++) {
     at_err stop = at_signals_pending() ? AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in step %lld of round %lld",
