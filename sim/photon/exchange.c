@@ -43,7 +43,8 @@ at_err at_photon_size_exchange(at_photon *p) {
                                     .is_secure = c->run.reduce == AT_REDUCE_SECURE,
                                     .bits = (int)c->grid_bits,
                                     .lends = !p->method->keeps_moments,
-                                    .can_undo = p->method->keeps_moments};
+                                    .can_undo = p->method->keeps_moments,
+                                    .overlaps = p->method->keeps_moments && c->overlap && p->size > 1};
   p->channel_cfg.reduce.seed = (uint64_t)c->run.seed;
   if (p->channel_cfg.is_secure) { /* nothing of a codec */
     p->channel_cfg.reduce.feedback = p->channel_cfg.reduce.server_feedback = false;

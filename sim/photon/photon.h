@@ -46,6 +46,7 @@ typedef struct at_photon_cfg {
   int64_t eval_every, eval_windows, eval_batch;
   int64_t grid_bits;
   at_reduce_cfg exchange; /* reduce = codec */
+  bool overlap;           /* of gradients, with the backward pass */
   at_conditions net;
   double outlier;
 } at_photon_cfg;
