@@ -203,6 +203,7 @@ typedef struct at_vec {
    * the added terms in grid units, as double (NaN if a term is not finite).  acc is unspecified after a magnitude of 2^63 or more, or NaN. */
   double (*grid_add)(double weight, int bits, int64_t n, const float *x, int64_t *acc);
   void (*grid_get)(int bits, int64_t n, const int64_t *acc, float *out); /* out = (float)((double)acc * 2^-bits) */
+  double (*largest)(int64_t n, const float *x); /* magnitude; NaN if x holds a NaN or infinity */
 } at_vec;
 
 typedef struct at_kernels {

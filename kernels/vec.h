@@ -4,6 +4,7 @@
 #define AT_VEC_H
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 
@@ -68,6 +69,21 @@ static inline double at_vec_fold(double *lane) {
 /* A finite sum itself, else NaN: a square of a float cannot overflow in double, so an infinity comes from an infinity. */
 static inline double at_vec_finite(double sum) {
   return sum < INFINITY ? sum : NAN;
+}
+
+/* Magnitudes of floats are ordered as their bits without the sign are, infinities and NaNs last: a maximum of integers,
+ * which compilers turn into vector instructions of whatever level this is compiled for. */
+static inline double at_vec_largest(int64_t n, const float *x) {
+  uint32_t most = 0;
+  float size;
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    bits &= 0x7fffffffu;
+    most = bits > most ? bits : most;
+  }
+  memcpy(&size, &most, sizeof size);
+  return size < INFINITY ? (double)size : NAN;
 }
 
 static inline double at_vec_pow2(int bits) {

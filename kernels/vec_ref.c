@@ -97,11 +97,15 @@ static double grid_add(double weight, int bits, int64_t n, const float *x, int64
   return bad ? NAN : top;
 }
 
-void at_ref_grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
+static void grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
   const double scale = at_vec_pow2(-bits);
   for (int64_t i = 0; i < n; i++) {
     out[i] = (float)((double)acc[i] * scale);
   }
 }
 
-const at_vec at_ref_vec = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};
+static double largest(int64_t n, const float *x) {
+  return at_vec_largest(n, x);
+}
+
+const at_vec at_ref_vec = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, grid_get, largest};

@@ -126,7 +126,7 @@ static at_err run_fast(void *context) {
 static at_err run_exact(void *context) {
   bench *b = context;
   at_exact_begin(b->exact);
-  at_exact_add(b->exact, at_comm_rank(b->s->world), 1.0 / at_comm_size(b->s->world), b->x);
+  at_exact_lend(b->exact, at_comm_rank(b->s->world), 1.0 / at_comm_size(b->s->world), b->x);
   return at_exact_finish(b->exact, b->s->world, b->out);
 }
 

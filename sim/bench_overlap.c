@@ -13,6 +13,7 @@
 
 typedef struct overlap_cfg {
   int64_t width, layers, heads, context, vocab, batch, repeats;
+  bool own;
   at_reduce_cfg reduce;
 } overlap_cfg;
 
@@ -24,6 +25,8 @@ static const at_opt rows[] = {
     AT_OPT_INT(overlap_cfg, vocab, "vocab", "256", 2, 1 << 20, "tokens", "Size of its vocabulary."),
     AT_OPT_INT(overlap_cfg, batch, "batch", "4", 1, 4096, "windows", "Windows of a step."),
     AT_OPT_INT(overlap_cfg, repeats, "repeats", "7", 1, AT_BENCH_REPEATS_MAX, "", "Steps timed, after one to warm up."),
+    AT_OPT_BOOL(overlap_cfg, own, "own", "false",
+                "The mean is of the gradient that the step is making, part by part; else of an earlier one."),
     AT_REDUCE_OPTIONS(overlap_cfg, reduce, "mean", "bf16"),
 };
 static const at_opt_table table = AT_OPT_TABLE("bench overlap", rows);
@@ -33,9 +36,12 @@ typedef struct bench {
   const overlap_cfg *cfg;
   at_lm_task *task;
   at_reduce *reduce;
-  int32_t *ids;                /* tokens, then targets */
-  float *theta, *update, *out; /* update: what is exchanged, an earlier step's */
+  int32_t *ids; /* tokens, then targets */
+  float *theta, *earlier;
+  float *update, *out; /* update: what is exchanged; an earlier step's, or the task's gradient */
   int64_t round;
+  const at_ready *ready; /* parts of the gradient */
+  int n_ready, next, polls;
 } bench;
 
 /* ---- what is timed ---- */
@@ -57,6 +63,26 @@ static at_err begin(bench *b) {
   return at_reduce_start(b->reduce, b->out);
 }
 
+/* The parts that the step has finished may leave. */
+static void release_and_poll(void *context) {
+  bench *b = context;
+  b->polls++;
+  for (; b->next < b->n_ready && b->ready[b->next].polls <= b->polls; b->next++) {
+    at_reduce_release(b->reduce, b->ready[b->next].offset, b->ready[b->next].count);
+  }
+  at_reduce_poll_hook(b->reduce);
+}
+
+static at_err both_own(bench *b) {
+  at_reduce_begin(b->reduce, b->round++, at_comm_size(b->s->world));
+  at_reduce_let_grow(b->reduce);
+  at_reduce_lend(b->reduce, at_comm_rank(b->s->world), 1.0, b->update);
+  AT_TRY(at_reduce_start(b->reduce, b->out));
+  b->next = b->polls = 0;
+  step(b, release_and_poll, b);
+  return at_reduce_finish(b->reduce);
+}
+
 static at_err exchange_only(void *context) {
   bench *b = context;
   AT_TRY(begin(b));
@@ -65,6 +91,9 @@ static at_err exchange_only(void *context) {
 
 static at_err both(void *context) {
   bench *b = context;
+  if (b->cfg->own) {
+    return both_own(b);
+  }
   AT_TRY(begin(b));
   step(b, at_reduce_poll_hook, b->reduce);
   return at_reduce_finish(b->reduce);
@@ -77,7 +106,13 @@ static at_err make_reduce(bench *b) {
   at_reduce_destroy(b->reduce); /* and what it remembers */
   b->reduce = NULL;
   b->round = 0;
-  return at_reduce_create(&b->reduce, b->s->world, b->s->kernels, &b->cfg->reduce, 1, offsets, 1);
+  AT_TRY(at_reduce_create(&b->reduce, b->s->world, b->s->kernels, &b->cfg->reduce, 1, offsets, 1));
+  if (!b->cfg->own) {
+    return AT_OK;
+  }
+  return at_comm_agree(b->s->world, at_reduce_can_grow(b->reduce)
+                                        ? at_reduce_prepare_growth(b->reduce)
+                                        : AT_FAIL(AT_ERR_CONFIG, "own = true: this mean needs the whole gradient"));
 }
 
 /* The mean must be the same bytes whether anything was computed meanwhile or not, over two rounds with what is remembered. */
@@ -115,6 +150,7 @@ static at_err measure(bench *b) {
   at_comm_set_phase(b->s->world, AT_COMM_SETUP);
   AT_TRY(at_bench_link(b->s->world, &link));
   at_comm_set_phase(b->s->world, AT_COMM_REDUCE);
+  AT_TRY(compute_only(b)); /* a gradient to begin with */
   AT_TRY(compare(b));
   AT_TRY(at_bench_repeat(b->s->world, repeats, compute_only, b, &alone[0]));
   const int64_t before = at_comm_get_stats(b->s->world, AT_COMM_REDUCE).bytes_sent;
@@ -160,12 +196,16 @@ static at_err make(bench *b) {
   const at_layout *layout = at_lm_task_layout(b->task);
   const size_t n = (size_t)layout->count, tokens = (size_t)(c->batch * c->context);
   AT_TRY(at_alloc(&b->theta, n, sizeof *b->theta, "parameters"));
-  AT_TRY(at_alloc(&b->update, n, sizeof *b->update, "update"));
+  float *gradient = at_lm_task_gradient(b->task, &b->ready, &b->n_ready);
+  AT_TRY(at_alloc(&b->earlier, c->own ? 0 : n, sizeof *b->earlier, "update"));
+  b->update = c->own ? gradient : b->earlier;
   AT_TRY(at_alloc(&b->out, n, sizeof *b->out, "mean"));
   AT_TRY(at_alloc(&b->ids, 2 * tokens, sizeof *b->ids, "tokens"));
   const at_stream draw = {.seed = 1, .client = (uint64_t)at_comm_rank(b->s->world), .purpose = AT_RNG_TEST};
   at_layout_init(layout, 1, b->theta);
-  at_rng_fill_normal(&draw, 0, 1e-3, b->update, layout->count);
+  if (!c->own) {
+    at_rng_fill_normal(&draw, 0, 1e-3, b->update, layout->count);
+  }
   for (size_t i = 0; i < 2 * tokens; i++) {
     b->ids[i] = (int32_t)at_rng_below(&draw, i, (uint64_t)c->vocab);
   }
@@ -179,7 +219,7 @@ static at_err run(at_session *s, const overlap_cfg *cfg) {
   at_reduce_destroy(b.reduce);
   at_lm_task_destroy(b.task);
   at_free(b.theta);
-  at_free(b.update);
+  at_free(b.earlier);
   at_free(b.out);
   at_free(b.ids);
   return err;
@@ -191,7 +231,9 @@ static void print_help(const at_opts *set, FILE *out) {
           "       tests/net/run 2 1gbit -- atoll bench overlap\n\n"
           "Times a training step of a GPT, a mean of its gradient's length over the ranks, and both at once: the mean "
           "makes\n"
-          "progress between the step's operations.  hidden = (step + mean - both) / the shorter of step and mean.\n"
+          "progress between the step's operations.  own=true: the mean of the step's own gradient, whose parts leave "
+          "during the "
+          "backward\npass.  hidden = (step + mean - both) / the shorter of step and mean.\n"
           "Fails if the mean has other bytes than without overlap.\n\n");
   at_opts_print_help(set, out);
 }

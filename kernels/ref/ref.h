@@ -18,7 +18,4 @@ void at_ref_rounded_conv_f64(const at_kcall *call, at_kslot slot, at_kernel kern
 /* The reference vector functions (kernels/vec_ref.c). */
 extern const at_vec at_ref_vec;
 
-/* Its grid_get, which is as fast as memory and serves every level. */
-void at_ref_grid_get(int bits, int64_t n, const int64_t *acc, float *out);
-
 #endif

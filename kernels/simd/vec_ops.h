@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Vector versions of the flat parameter-vector functions (definitions: kernels/vec_ref.c).
  *
- * sgd, momentum, langevin, lerp, axpy, sub, dot, sumsq, grid_add and grid_get give the reference's bits at every level: their products are rounded
- * where the reference rounds, and their sums run in the same lanes.  adamw uses fused multiply-adds and differs in the last
- * places. */
+ * All give the reference's bits at every level, except adamw: their products are rounded where the reference rounds, and their
+ * sums run in the same lanes.  adamw uses fused multiply-adds and differs in the last places. */
 #include <string.h>
 
 #include "kernels/ref/ref.h"
@@ -142,4 +141,17 @@ static double grid_add(double weight, int bits, int64_t n, const float *x, int64
   return (rest > most ? rest : most) + nan + 0.0 * rest; /* 0, or NaN */
 }
 
-const at_vec AT_SIMD(vec) = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, at_ref_grid_get};
+static void grid_get(int bits, int64_t n, const int64_t *acc, float *out) {
+  const vd scale = vd_set1(at_vec_pow2(-bits));
+  int64_t i = 0;
+  for (; i + AT_VDW <= n; i += AT_VDW) {
+    vd_to_floats(out + i, vd_mul(vd_from_int64(acc + i), scale));
+  }
+  at_ref_vec.grid_get(bits, n - i, acc + i, out + i);
+}
+
+static double largest(int64_t n, const float *x) {
+  return at_vec_largest(n, x);
+}
+
+const at_vec AT_SIMD(vec) = {adamw, sgd, momentum, langevin, lerp, axpy, sub, sumsq, dot, grid_add, grid_get, largest};

@@ -23,6 +23,12 @@ AT_INLINE vd vd_from_floats(const float *p) {
 AT_INLINE vd vd_round(vd a) {
   return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+AT_INLINE vd vd_from_int64(const int64_t *p) {
+  return _mm512_cvtepi64_pd(_mm512_loadu_si512(p));
+}
+AT_INLINE void vd_to_floats(float *p, vd a) {
+  _mm256_storeu_ps(p, _mm512_cvtpd_ps(a));
+}
 /* acc[i] += v[i], integral and below 2^63 in size (otherwise acc is unspecified). */
 AT_INLINE void vd_add_to_int64(int64_t *acc, vd v) {
   _mm512_storeu_si512(acc, _mm512_add_epi64(_mm512_loadu_si512(acc), _mm512_cvtpd_epi64(v)));
@@ -47,6 +53,17 @@ AT_INLINE vd vd_from_floats(const float *p) {
 }
 AT_INLINE vd vd_round(vd a) {
   return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* high 2^32 + low, both exact, added with one rounding; low stands in the low bits of 2^52. */
+AT_INLINE vd vd_from_int64(const int64_t *p) {
+  const __m256i n = _mm256_loadu_si256((const __m256i *)(const void *)p);
+  const __m256i odd = _mm256_permutevar8x32_epi32(n, _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7));
+  const vd high = _mm256_cvtepi32_pd(_mm256_castsi256_si128(odd)), magic = _mm256_set1_pd(0x1p52);
+  const __m256i low = _mm256_blend_epi32(n, _mm256_castpd_si256(magic), 0xaa);
+  return _mm256_fmadd_pd(high, _mm256_set1_pd(0x1p32), _mm256_sub_pd(_mm256_castsi256_pd(low), magic));
+}
+AT_INLINE void vd_to_floats(float *p, vd a) {
+  _mm_storeu_ps(p, _mm256_cvtpd_ps(a));
 }
 /* Integral doubles below 2^51 in size: added to 1.5 * 2^52 they stand in the low bits. */
 AT_INLINE __m256i vd_small_to_int64(vd v) {

@@ -55,7 +55,7 @@ static at_err plan_files(at_federate *f, const char *folder, at_plan *out) {
 static void plan_traffic(const at_federate *f, at_plan *out) {
   const at_federate_cfg *c = f->cfg;
   double agree = (double)at_comm_allreduce_bytes(8, f->size);
-  double sum = f->method->isolated ? 0 : (double)at_comm_allreduce_bytes((f->length + f->n_tensors + 1) * 8, f->size);
+  double sum = f->method->isolated ? 0 : (double)at_exact_bytes(f->length, f->n_tensors, f->size, 0, 2);
   double second = f->method->has_second_sum ? (double)at_comm_allreduce_bytes(f->params * 8, f->size) : 0;
   double table = f->size > 1 ? 7 * 8.0 * (double)f->per_round : 0; /* reports, by client */
   out->client_bytes = f->method->isolated ? 0 : (double)(f->length - f->n_private) * 4 + second / 2;

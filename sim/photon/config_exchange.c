@@ -5,7 +5,13 @@
 #include "sim/photon/photon.h"
 #include "src/comm/collective/reduce_options.h"
 
-static const at_opt rows[] = {AT_REDUCE_OPTIONS(at_photon_cfg, exchange, "exchange", "f32")};
+static const at_opt rows[] = {
+    AT_REDUCE_OPTIONS(at_photon_cfg, exchange, "exchange", "f32"),
+    AT_OPT_BOOL(at_photon_cfg, overlap, "exchange.overlap", "true",
+                "Gradients are exchanged while the backward pass runs, where no rank plays two clients and the codec "
+                "takes vectors piece by piece (ddp, centralised); results are the same.",
+                .is_volatile = true),
+};
 const at_opt_table at_photon_exchange_table = AT_OPT_TABLE("Exchange (reduce = codec)", rows);
 
 /* Some key of the section that begins so is not at its default. */

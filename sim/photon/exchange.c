@@ -43,7 +43,8 @@ at_err at_photon_size_exchange(at_photon *p) {
                                     .is_secure = c->run.reduce == AT_REDUCE_SECURE,
                                     .bits = (int)c->grid_bits,
                                     .lends = !p->method->keeps_moments,
-                                    .can_undo = p->method->keeps_moments};
+                                    .can_undo = p->method->keeps_moments,
+                                    .overlaps = p->method->keeps_moments && c->overlap && p->size > 1};
   p->channel_cfg.reduce.seed = (uint64_t)c->run.seed;
   if (p->channel_cfg.is_secure) { /* nothing of a codec */
     p->channel_cfg.reduce.feedback = p->channel_cfg.reduce.server_feedback = false;
@@ -146,7 +147,7 @@ at_err at_photon_count_exchange(at_photon *p) {
   at_channel_report r, more = {0};
   if (p->channel == NULL) {
     f->payload_bytes = at_photon_topology_bytes(p, f->payload_bytes, f->clients, &f->wire_bytes);
-    f->bits_per_element = p->cfg->run.reduce == AT_REDUCE_EXACT ? 64 : 32;
+    f->bits_per_element = 8 * (double)at_photon_sum_bytes(p, (int64_t)f->clients) / (double)p->n;
     return AT_OK;
   }
   at_comm_phase before = at_comm_set_phase(p->s->world, AT_COMM_METRICS);

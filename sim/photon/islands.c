@@ -19,17 +19,16 @@ int64_t at_photon_island_means(const at_photon_cfg *c) {
 }
 
 double at_photon_island_bytes(const at_photon *p) {
-  double islands = (double)p->cfg->islands;
-  return islands * (double)at_comm_allreduce_bytes(p->n * (int64_t)sizeof(int64_t), (int)p->cfg->islands);
+  const int islands = (int)p->cfg->islands;
+  return islands * (double)at_comm_allreduce_bytes(p->n * at_exact_width(p->n, islands), islands);
 }
 
 double at_photon_island_rank_bytes(const at_photon *p) {
   int size = p->team.size;
-  int64_t places = p->is_stateful ? p->n_clients : p->per_round, n = p->n + at_lm_task_layout(p->task)->n + 1;
+  int64_t places = p->is_stateful ? p->n_clients : p->per_round;
   double periods = ceil((double)p->cfg->steps / (double)p->cfg->island_steps);
-  double once =
-      (double)at_photon_island_means(p->cfg) *
-      (double)at_comm_allreduce_bytes(n * (int64_t)sizeof(int64_t), size); /* a sum of integers and its bounds */
+  double once = (double)at_photon_island_means(p->cfg) *
+                (double)at_exact_bytes(p->n, at_lm_task_layout(p->task)->n, size, 0, p->n_islands);
   double talk =
       (double)at_comm_allreduce_bytes(8, size) + at_photon_table_bytes(size, (double)p->cfg->islands, AT_REPORT_WIDTH);
   return p->cfg->islands == 1 || size == 1 ? 0 : (once + periods * talk) * (double)p->per_round / (double)places;
@@ -38,11 +37,11 @@ double at_photon_island_rank_bytes(const at_photon *p) {
 double at_photon_island_seconds(const at_photon *p) {
   const at_photon_cfg *c = p->cfg;
   const at_link link = {.bytes_per_s = c->island_bandwidth * 1e6 / 8, .latency_s = c->island_latency_s};
-  const at_codec_cost integers = {.ratio = 0.5}; /* of 8 bytes for a float */
+  const at_codec_cost exact = {.ratio = sizeof(float) / (double)at_exact_width(p->n, (int)c->islands)};
   return c->islands == 1 || c->island_bandwidth == 0
              ? 0
              : (double)at_photon_island_means(c) *
-                   at_net_collective_s(AT_NET_ring, &link, &integers, (int)c->islands, 4 * (double)p->n, 0);
+                   at_net_collective_s(AT_NET_ring, &link, &exact, (int)c->islands, 4 * (double)p->n, 0);
 }
 
 at_err at_photon_open_islands(at_photon *p) {

@@ -56,6 +56,7 @@ typedef struct at_photon_cfg {
   bool eval_gain;
   int64_t grid_bits;
   at_reduce_cfg exchange; /* reduce = codec */
+  bool overlap;           /* of gradients, with the backward pass */
   at_conditions net;
   double outlier;
 } at_photon_cfg;
@@ -353,8 +354,8 @@ at_err at_photon_open_round(at_photon *p);
 typedef enum at_photon_part { AT_PHOTON_UPDATE, AT_PHOTON_M, AT_PHOTON_V, AT_PHOTON_PARTS } at_photon_part;
 typedef const float *(*at_photon_pick)(const at_photon_stage *s);
 at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight, float *out);
-/* What such a sum moves, where no channel does: bytes of one vector. */
-int64_t at_photon_sum_bytes(const at_photon *p);
+/* What such a sum over so many clients moves each way, where no channel does: bytes of one vector. */
+int64_t at_photon_sum_bytes(const at_photon *p, int64_t clients);
 /* Reports of the round's clients on all ranks, ascending by client (at_free).  Collective. */
 at_err at_photon_gather_reports(at_photon *p, int64_t *n, int64_t **ids, at_report **reports);
 /* What the reports say into the clients' facts.  A round that does not count leaves clients as they were, but for their

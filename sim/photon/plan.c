@@ -153,13 +153,15 @@ static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at)
   if (at_photon_has_channel(p)) {
     return at_photon_exchange_traffic(p, p->cfg->rounds - 1, at);
   }
-  int64_t vector_bytes = at_photon_sum_bytes(p);
-  int64_t sum_bytes = vector_bytes + (p->exact != NULL ? (at_exact_tensors(p->exact) + 1) * 8 : 0);
+  int64_t vector_bytes = at_photon_sum_bytes(p, sh->per_round);
+  int64_t first = (sh->per_round + p->team.teams - 1) / p->team.teams; /* clients of rank 0 */
+  int64_t rank_bytes = p->exact != NULL ? at_exact_bytes(p->n, at_exact_tensors(p->exact), sh->ranks, 0, first)
+                                        : at_comm_allreduce_bytes(vector_bytes, sh->ranks);
   double sums = sums_of_a_round(p), all = 0;
   at_photon_topology_bytes(p, (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round), (double)sh->per_round,
                            &all);
   *at = (at_traffic){.clients = sums * all,
-                     .rank = sums * (double)at_comm_allreduce_bytes(sum_bytes, sh->ranks),
+                     .rank = sums * (double)rank_bytes,
                      .elements = sums * (double)p->n,
                      .is_exact = true};
   return AT_OK;

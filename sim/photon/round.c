@@ -49,7 +49,7 @@ static at_err sum_exact(at_photon *p, at_photon_pick pick, const double *weight,
     at_exact_begin(p->exact);
     for (int64_t i = 0; i < p->n_stage; i++) {
       if (p->stage[i].report.valid != 0) {
-        at_exact_add(p->exact, p->stage[i].id, weight[i], pick(&p->stage[i]));
+        at_exact_lend(p->exact, p->stage[i].id, weight[i], pick(&p->stage[i]));
       }
     }
     at_err err = at_exact_finish(p->exact, p->s->world, out);
@@ -73,8 +73,8 @@ static at_err sum_fast(at_photon *p, at_photon_pick pick, const double *weight, 
              : AT_FAIL(AT_ERR_NONFINITE, "the mean over the clients is not finite");
 }
 
-int64_t at_photon_sum_bytes(const at_photon *p) {
-  return p->n * (int64_t)(p->cfg->run.reduce == AT_REDUCE_EXACT ? sizeof(int64_t) : sizeof(float));
+int64_t at_photon_sum_bytes(const at_photon *p, int64_t clients) {
+  return p->n * (p->cfg->run.reduce == AT_REDUCE_EXACT ? at_exact_width(p->n, (int)clients) : (int)sizeof(float));
 }
 
 /* Moments travel as floats beside a codec; masks of one round and part are not used again. */
@@ -95,7 +95,8 @@ at_err at_photon_sum(at_photon *p, at_photon_part part, at_photon_pick pick, con
   if (p->channel != NULL) {
     return sum_channel(p, part, pick, weight, out);
   }
-  p->fig.payload_bytes += (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p), (int)p->fig.clients);
+  p->fig.payload_bytes +=
+      (double)at_comm_allreduce_bytes(at_photon_sum_bytes(p, (int64_t)p->fig.clients), (int)p->fig.clients);
   return exact ? sum_exact(p, pick, weight, out) : sum_fast(p, pick, weight, out);
 }
 

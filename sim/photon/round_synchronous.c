@@ -37,7 +37,7 @@ static at_err mean_gradient_exact(at_photon *p, double *loss) {
       int64_t cursor = st->cursor;
       float *grad;
       loss[i] = at_client_grad(&p->local, st->id, &cursor, p->theta, &grad);
-      at_exact_add(p->exact, st->id, 1.0 / (double)p->per_round, grad);
+      (p->n_stage == 1 ? at_exact_lend : at_exact_add)(p->exact, st->id, 1.0 / (double)p->per_round, grad);
     }
     at_err err = at_exact_finish(p->exact, p->s->world, p->delta);
     if (err != AT_ERR_OVERFLOW) {
@@ -61,6 +61,65 @@ static at_err mean_gradient_fast(at_photon *p, double *loss) {
                                                        : AT_FAIL(AT_ERR_NONFINITE, "the mean gradient is not finite");
 }
 
+/* ---- gradients that are exchanged while the backward pass makes them ---- */
+
+/* Every client of the round has a rank of its own; the same on all ranks. */
+static bool is_one_each(const at_photon *p) {
+  bool is_alone = p->per_round <= p->size;
+  for (int64_t i = 0; p->own != NULL && is_alone && i < p->per_round; i++) {
+    for (int64_t j = 0; j < i; j++) { /* as at_photon_open_round deals them */
+      is_alone = is_alone && p->sampled[i] % p->size != p->sampled[j] % p->size;
+    }
+  }
+  return is_alone;
+}
+
+typedef struct overlap {
+  at_photon *p;
+  const at_ready *ready;
+  int n_ready, next, polls;
+} overlap;
+
+static void poll_overlap(void *context) {
+  overlap *o = context;
+  at_channel *c = o->p->channel;
+  o->polls++;
+  for (; o->next < o->n_ready && o->ready[o->next].polls <= o->polls; o->next++) {
+    at_channel_release(c, o->ready[o->next].offset, o->ready[o->next].count);
+  }
+  at_channel_poll(c);
+  if (o->p->local.poll != NULL) {
+    o->p->local.poll(o->p->local.poll_context);
+  }
+}
+
+/* As mean_gradient_channel, and with its result.  A gradient that turns out not to be finite, which is rare, is left out by a
+ * second exchange of all of them. */
+static at_err mean_gradient_overlapped(at_photon *p, int64_t step, double *loss) {
+  overlap o = {.p = p};
+  at_local local = p->local;
+  const double weight = 1.0 / (double)p->per_round;
+  const bool has_client = p->n_stage > 0;
+  float *grad = at_lm_task_gradient(p->local.task, &o.ready, &o.n_ready);
+  local.poll = poll_overlap;
+  local.poll_context = &o;
+  at_channel_begin(p->channel, p->count.steps + step, p->per_round, p->sampled);
+  AT_TRY(at_channel_start(p->channel, has_client ? p->stage[0].id : -1, weight, grad, p->delta));
+  if (has_client) {
+    int64_t cursor = p->stage[0].cursor;
+    loss[0] = at_client_grad(&local, p->stage[0].id, &cursor, p->theta, &grad);
+  }
+  const at_err err = at_channel_end(p->channel);
+  if (err != AT_ERR_NONFINITE) {
+    return err;
+  }
+  at_channel_begin(p->channel, p->count.steps + step, p->per_round, p->sampled);
+  if (has_client) {
+    at_channel_add(p->channel, p->stage[0].id, weight, grad);
+  }
+  return at_channel_finish(p->channel, p->delta);
+}
+
 /* A client whose gradient is not finite is left out by the codec; if all are, the step is skipped. */
 static at_err mean_gradient_channel(at_photon *p, int64_t step, double *loss) {
   at_channel_begin(p->channel, p->count.steps + step, p->per_round, p->sampled);
@@ -81,7 +140,8 @@ static at_err mean_gradient(at_photon *p, int64_t step, double *loss) {
   case AT_REDUCE_FAST:
     return mean_gradient_fast(p, loss);
   default:
-    return mean_gradient_channel(p, step, loss);
+    return at_channel_can_overlap(p->channel) && is_one_each(p) ? mean_gradient_overlapped(p, step, loss)
+                                                                : mean_gradient_channel(p, step, loss);
   }
 }
 
@@ -101,7 +161,7 @@ static void note_step(at_photon *p, int64_t step, const double *loss, at_step_in
 }
 
 static at_err take_steps(at_photon *p, double *loss) {
-  int64_t bytes = p->channel == NULL ? at_photon_sum_bytes(p) : 0, in_a_row = 0;
+  int64_t bytes = p->channel == NULL ? at_photon_sum_bytes(p, p->per_round) : 0, in_a_row = 0;
   at_moments mom = {p->global_m, p->global_v, p->count.moment_age};
   for (int64_t step = 0; step < p->cfg->steps; step++) {
     at_err stop = at_signals_pending() ? AT_FAIL(AT_ERR_INTERRUPTED, "stopped by a signal in step %lld of round %lld",

@@ -134,7 +134,7 @@ static at_err allocate_exact(at_photon *p) {
   offset[l->n] = p->is_planned ? l->n : l->count;
   at_err err = at_exact_create(&p->exact, p->local.vec, l->n, offset, NULL, (int)p->cfg->grid_bits);
   at_free(offset);
-  p->planned_bytes += (size_t)p->n * sizeof(int64_t);
+  p->planned_bytes += (size_t)at_exact_memory(p->n, p->size, p->method->keeps_moments && p->stage_cap > 1);
   AT_TRY(err);
   return table(p, &p->undo_grids, p->method->keeps_moments ? l->n : 0, sizeof(int64_t), "grids at the round's start");
 }
@@ -208,7 +208,7 @@ static at_err allocate_islands(at_photon *p) {
   }
   int64_t length = p->n_islands * p->n;
   bool shared = p->cfg->moments != AT_MOMENTS_KEEP; /* kept ones are with the client in flight */
-  p->planned_bytes += (size_t)p->n * sizeof(int64_t);
+  p->planned_bytes += (size_t)at_exact_memory(p->n, p->team.size, false);
   AT_TRY(table(p, &p->island, p->n_islands, sizeof *p->island, "islands"));
   AT_TRY(vector(p, &p->island_w, length, "parameters of islands"));
   AT_TRY(vector(p, &p->island_m, shared ? length : 0, "first moments of islands"));
@@ -300,7 +300,8 @@ static at_err warm_up(at_photon *p) {
  * half of the most that at_comm_allreduce gives to MPI at once, and a small checkpoint that is kept. */
 static at_err count_libraries(at_photon *p) {
   const int64_t always = INT64_C(3584) << 10, most = INT64_C(4) << 20;
-  int64_t half = p->size > 1 && !p->method->own_model ? at_photon_sum_bytes(p) / 2 : 0;
+  bool is_exact = p->exact != NULL && at_exact_width(p->n, p->size) == 4; /* in pieces that were counted with it */
+  int64_t half = p->size > 1 && !p->method->own_model && !is_exact ? at_photon_sum_bytes(p, p->size) / 2 : 0;
   p->planned_bytes += (size_t)(always + (half < most ? half : most) + (p->rank == 0 ? at_photon_kept_bytes(p) : 0));
   return AT_OK;
 }

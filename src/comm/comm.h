@@ -46,7 +46,13 @@ typedef enum at_comm_phase {
 const char *at_comm_phase_name(at_comm_phase phase);
 
 /* Tags of point-to-point messages: one list for the whole program. */
-typedef enum at_comm_tag { AT_TAG_GATHER = 1, AT_TAG_EXCHANGE, AT_TAG_TEST } at_comm_tag;
+typedef enum at_comm_tag {
+  AT_TAG_GATHER = 1,
+  AT_TAG_EXCHANGE,
+  AT_TAG_EXACT_SUM,
+  AT_TAG_EXACT_MEAN,
+  AT_TAG_TEST
+} at_comm_tag;
 
 typedef enum at_comm_type {
   AT_COMM_F32,

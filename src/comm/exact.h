@@ -6,7 +6,7 @@
  * sum.  A round is: begin, add any number of terms on any ranks, finish.  The same object serves sums over clients (one
  * a round) and over shards (one a step); each with its own grids.
  *
- *     begin;  for each own client: add(id, weight, update);  err = finish(comm, out);
+ *     begin;  for each own client: add or lend(id, weight, update);  err = finish(comm, out);
  *     while err is AT_ERR_OVERFLOW: at_exact_coarsen(e, 8), and the same again.
  *
  * Overflow is excluded, not detected afterwards: each rank adds up, per tensor, the largest magnitude of each term; if
@@ -27,7 +27,7 @@ enum { AT_EXACT_BITS = 50, AT_EXACT_BITS_MIN = -100, AT_EXACT_BITS_MAX = 200 };
 
 /* A sum over vectors of offsets[n_tensors] elements; tensor t is [offsets[t], offsets[t+1]), offsets[0] = 0, copied.
  * names[n_tensors]: for messages, borrowed for the object's life; may be NULL.  vec: borrowed.  All grids start at
- * `bits` (AT_EXACT_BITS_MIN..MAX).  Memory: 8 bytes an element. */
+ * `bits` (AT_EXACT_BITS_MIN..MAX).  Memory: see at_exact_memory. */
 at_err at_exact_create(at_exact **out, const at_vec *vec, int64_t n_tensors, const int64_t *offsets,
                        const char *const *names, int bits);
 void at_exact_destroy(at_exact *e); /* accepts NULL */
@@ -41,10 +41,21 @@ void at_exact_begin(at_exact *e); /* sum = 0 */
 /* sum += weight * x on the grid.  id: of the client or shard, for messages.  Trouble is kept until finish, so that a
  * rank never leaves the others alone.  Not collective. */
 void at_exact_add(at_exact *e, int64_t id, double weight, const float *x);
-/* out[offsets[n_tensors]] = the sum over all ranks, the same bytes on each.  One all-reduce of 8 bytes an element.
+/* The same, x borrowed until finish: it is put on the grid piece by piece there, which is faster, takes no memory for the sum, and
+ * if it is the rank's only term half the bytes. */
+void at_exact_lend(at_exact *e, int64_t id, double weight, const float *x);
+/* out[offsets[n_tensors]] = the sum over all ranks, the same bytes on each; may not overlap what was lent.
  * AT_ERR_NONFINITE (names the lowest client and its tensor; out unchanged): a term was not finite.
  * AT_ERR_OVERFLOW (names the tensor; out unchanged): see above.  Same code and message on all ranks.  Collective. */
 at_err at_exact_finish(at_exact *e, at_comm *comm, float *out);
+/* Payload that `rank` sends in finish, for n elements of so many tensors, if it lent `loans` terms (and added none: what is added
+ * counts as two).  To the owners of shares 4 bytes an element of one loan, 8 of several, 0 of none; from them 4.  Short vectors, below
+ * 4096 elements a rank, take one all-reduce of 8. */
+int64_t at_exact_bytes(int64_t n, int64_t tensors, int ranks, int rank, int64_t loans);
+/* Bytes of an element, each way, where each of so many ranks lends one term: 4, or 8 of short vectors. */
+int at_exact_width(int64_t n, int ranks);
+/* Bytes that a sum of n elements touches on a rank; adds: something is added, not lent. */
+int64_t at_exact_memory(int64_t n, int ranks, bool adds);
 /* Make the grid of each tensor that overflowed in the last finish 2^drop coarser (drop >= 1).  The same on all ranks.
  * AT_ERR_OVERFLOW when a grid would pass AT_EXACT_BITS_MIN. */
 at_err at_exact_coarsen(at_exact *e, int drop);

@@ -62,6 +62,7 @@ double at_channel_fixed_bytes(const at_channel_cfg *cfg, int64_t n, int64_t slot
   }
   const double up = (double)at_codec_bytes(&r->up, r->chunk, NULL) / (double)r->chunk * (double)n;
   const double down = (double)at_codec_bytes(&r->down, r->chunk, NULL) / (double)r->chunk * (double)n;
+  const double growth = cfg->overlaps ? floats * (at_channel_vectors(cfg) + (r->server_feedback ? 1 : 0)) : 0;
   const double copies = cfg->lends ? 0 : floats * (double)slots;
   switch (r->algorithm) {
   case AT_ALGORITHM_integer:
@@ -72,7 +73,7 @@ double at_channel_fixed_bytes(const at_channel_cfg *cfg, int64_t n, int64_t slot
   case AT_ALGORITHM_tree:
     return copies + floats * (double)slots + 2 * up * (double)slots;
   default: /* frames of own clients, those of others for own pieces, the mean's */
-    return up * (double)slots * (ranks > 1 ? 2 : 1) + down +
+    return up * (double)slots * (ranks > 1 ? 2 : 1) + down + growth +
            (r->server_feedback ? floats * (cfg->can_undo ? 2 : 1) : 0);
   }
 }
@@ -168,6 +169,9 @@ at_err at_channel_create(at_channel **out, at_comm *world, const at_kernels *k, 
   c->n = c->offsets[shape->n_tensors];
   AT_TRY_TO(err, fail, create_engine(c, k, shape));
   AT_TRY_TO(err, fail, at_comm_agree(world, at_channel_create_state(c)));
+  if (at_channel_can_overlap(c)) {
+    AT_TRY_TO(err, fail, at_comm_agree(world, at_reduce_prepare_growth(c->reduce)));
+  }
   *out = c;
   return AT_OK;
 fail:
@@ -252,18 +256,7 @@ static at_err finish_secure(at_channel *c, float *out) {
   return survivors > 0 ? AT_OK : AT_FAIL(AT_ERR_NONFINITE, "no client takes part");
 }
 
-at_err at_channel_finish(at_channel *c, float *out) {
-  if (c->secure != NULL) {
-    return finish_secure(c, out);
-  }
-  at_reduce_report r;
-  if (c->low_rank != NULL) {
-    AT_TRY(at_low_rank_finish(c->low_rank, out));
-    r = at_low_rank_report(c->low_rank);
-  } else {
-    AT_TRY(at_reduce_run(c->reduce, out));
-    r = at_reduce_get_report(c->reduce);
-  }
+static at_err count(at_channel *c, at_reduce_report r) {
   c->sum.bytes += r.bytes;
   c->sum.messages += r.messages;
   c->sum.saturated += r.saturated;
@@ -271,6 +264,43 @@ at_err at_channel_finish(at_channel *c, float *out) {
   c->sum.dropped += r.dropped;
   c->sum.algorithm = r.algorithm;
   return r.clients > 0 ? AT_OK : AT_FAIL(AT_ERR_NONFINITE, "no client's vector is finite");
+}
+
+at_err at_channel_finish(at_channel *c, float *out) {
+  if (c->secure != NULL) {
+    return finish_secure(c, out);
+  }
+  if (c->low_rank != NULL) {
+    AT_TRY(at_low_rank_finish(c->low_rank, out));
+    return count(c, at_low_rank_report(c->low_rank));
+  }
+  AT_TRY(at_reduce_run(c->reduce, out));
+  return count(c, at_reduce_get_report(c->reduce));
+}
+
+bool at_channel_can_overlap(const at_channel *c) {
+  return c->cfg.overlaps && c->reduce != NULL && at_reduce_can_grow(c->reduce);
+}
+
+at_err at_channel_start(at_channel *c, int64_t id, double weight, const float *x, float *out) {
+  at_reduce_let_grow(c->reduce);
+  if (id >= 0) {
+    at_reduce_lend(c->reduce, id, weight, x);
+  }
+  return at_reduce_start(c->reduce, out);
+}
+
+void at_channel_release(at_channel *c, int64_t first, int64_t n) {
+  at_reduce_release(c->reduce, first, n);
+}
+
+void at_channel_poll(at_channel *c) {
+  at_reduce_poll_hook(c->reduce);
+}
+
+at_err at_channel_end(at_channel *c) {
+  AT_TRY(at_reduce_finish(c->reduce));
+  return count(c, at_reduce_get_report(c->reduce));
 }
 
 at_err at_channel_take_report(at_channel *c, at_channel_report *out) {

@@ -20,6 +20,7 @@ typedef struct at_channel_cfg {
   int bits;             /* secure: grid of the sums, 2^-bits */
   bool lends;           /* vectors stay as they are until finish: less memory; else they are encoded by `add` */
   bool can_undo;        /* keep room for at_channel_remember */
+  bool overlaps;        /* keep room for at_channel_start, where the codec allows it */
 } at_channel_cfg;
 
 /* What the vectors are made of, and who keeps what here. */
@@ -60,6 +61,16 @@ void at_channel_add(at_channel *c, int64_t id, double weight, const float *x);
 /* out[n] = sum w x / sum w over who took part (secure: sum w x).  AT_ERR_NONFINITE, with all memory as it was, where there is nothing
  * finite; other errors as of the reductions.  The same code on all ranks.  Collective. */
 at_err at_channel_finish(at_channel *c, float *out);
+
+/* ---- a round while its vectors are computed: start in the place of add, end in that of finish ---- */
+bool at_channel_can_overlap(const at_channel *c); /* the same on all ranks */
+/* x, of client `id`, the only one of this rank (-1: it has none), is being computed: see at_reduce_let_grow.  out: borrowed until
+ * at_channel_end.  Collective. */
+at_err at_channel_start(at_channel *c, int64_t id, double weight, const float *x, float *out);
+void at_channel_release(at_channel *c, int64_t first, int64_t n); /* these elements of x are final */
+void at_channel_poll(at_channel *c);                              /* let the exchange make progress */
+/* AT_ERR_NONFINITE: some x is not finite, all memory is as it was; the round can begin again in the plain way.  Collective. */
+at_err at_channel_end(at_channel *c);
 
 /* Traffic since it was last asked for, of all participants together, as if each had a machine of its own. */
 typedef struct at_channel_report {

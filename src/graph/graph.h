@@ -140,6 +140,15 @@ size_t at_program_arena_bytes(const at_program *p);
 /* Run once.  Allocates nothing.  poll may be NULL. */
 void at_program_run(const at_program *p, const at_bind *b, at_poll poll, void *context);
 
+/* A part of the gradient that does not change any more once a run has polled so many times.  Parts that are copied after the last
+ * step are in no list. */
+typedef struct at_ready {
+  int polls;
+  int64_t offset, count; /* elements of AT_SLOT_GRAD */
+} at_ready;
+/* The parts by ascending polls; returns how many.  Borrowed. */
+int at_program_ready(const at_program *p, const at_ready **out);
+
 typedef struct at_program_stats {
   int nodes; /* kernels called per run */
   size_t arena_bytes, scratch_bytes, const_bytes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Compiled programs: a flat list of kernel calls over planned memory. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/split.h"
@@ -32,6 +33,8 @@ struct at_program {
   step *step;
   at_copy *copy;
   void *constants;
+  int n_ready;
+  at_ready *ready;
   at_program_stats stats;
 };
 
@@ -116,6 +119,53 @@ static void fill_constants(const at_graph *g, const at_plan *plan, char *base) {
   }
 }
 
+/* Polls after which nothing writes to [at, at + bytes) of the gradient any more; 0: nothing ever does. */
+static int last_poll(const at_program *p, const at_graph *g, const at_plan *plan, int64_t at, int64_t bytes) {
+  int polls = 0, last = 0;
+  for (int i = 0; i < p->n_step; i += p->step[i].chain) {
+    polls++;
+    for (int s = i; s < i + p->step[i].chain; s++) {
+      const at_node *n = &g->node[plan->node[s]];
+      for (int j = 0; j < n->n_out; j++) {
+        const at_place_ref r = plan->place[n->out + j];
+        const at_value *v = &g->value[n->out + j];
+        const int64_t end = r.offset + at_shape_count(v->shape) * (int64_t)at_dtype_bytes(v->dtype);
+        last = r.base == AT_BASE_GRAD && r.offset < at + bytes && at < end ? polls : last;
+      }
+    }
+  }
+  return last;
+}
+
+static bool is_copied(const at_plan *plan, int64_t at) {
+  for (int i = 0; i < plan->n_copy; i++) {
+    if (plan->copy[i].to.base == AT_BASE_GRAD && plan->copy[i].to.offset == at) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static int by_polls(const void *a, const void *b) {
+  const at_ready *x = a, *y = b;
+  return x->polls != y->polls ? (x->polls < y->polls ? -1 : 1) : x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static at_err find_ready(at_program *p, const at_graph *g, const at_plan *plan, const at_output *outs, int n_outs) {
+  const int64_t real = (int64_t)at_dtype_bytes(g->real);
+  AT_TRY(at_alloc(&p->ready, (size_t)n_outs, sizeof *p->ready, "parts of the gradient"));
+  for (int i = 0; i < n_outs; i++) {
+    const at_output *o = &outs[i];
+    if (o->slot == AT_SLOT_GRAD && o->value != AT_NONE && !is_copied(plan, o->offset * real)) {
+      const int64_t count = at_shape_count(g->value[o->value].shape);
+      const int polls = last_poll(p, g, plan, o->offset * real, count * real);
+      p->ready[p->n_ready++] = (at_ready){.polls = polls, .offset = o->offset, .count = count};
+    }
+  }
+  qsort(p->ready, (size_t)p->n_ready, sizeof *p->ready, by_polls);
+  return AT_OK;
+}
+
 static at_err build(at_program *p, const at_graph *g, const at_kernels *k, at_plan *plan) {
   AT_TRY(at_alloc(&p->step, (size_t)plan->n_step, sizeof *p->step, "program steps"));
   AT_TRY(at_alloc(&p->constants, plan->const_bytes, 1, "program constants"));
@@ -146,6 +196,7 @@ at_err at_program_compile(at_program **out, const at_graph *g, const at_kernels 
   at_err err = at_alloc(&p, 1, sizeof *p, "program");
   if (err == AT_OK) {
     err = build(p, g, k, &plan);
+    err = err == AT_OK ? find_ready(p, g, &plan, outs, n_outs) : err;
   }
   at_plan_clear(&plan);
   if (err != AT_OK) {
@@ -160,6 +211,7 @@ void at_program_destroy(at_program *p) {
   if (p != NULL) {
     at_free(p->step);
     at_free(p->copy);
+    at_free(p->ready);
     at_free(p->constants);
     at_free(p);
   }
@@ -167,6 +219,11 @@ void at_program_destroy(at_program *p) {
 
 size_t at_program_arena_bytes(const at_program *p) {
   return p->stats.arena_bytes;
+}
+
+int at_program_ready(const at_program *p, const at_ready **out) {
+  *out = p->ready;
+  return p->n_ready;
 }
 
 static inline void *resolve(char *const *base, at_place_ref r) {

@@ -90,6 +90,11 @@ double at_lm_task_grad(at_lm_task *t, const float *theta, const int32_t *tokens,
   return value[0];
 }
 
+float *at_lm_task_gradient(const at_lm_task *t, const at_ready **ready, int *n_ready) {
+  *n_ready = at_program_ready(t->train, ready);
+  return at_task_gradient(t->task);
+}
+
 void at_lm_task_profile(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets,
                         double (*now_s)(void), at_profile *rows) {
   float value[AT_TASK_OUTS];

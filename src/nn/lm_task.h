@@ -26,6 +26,8 @@ at_program_stats at_lm_task_stats(const at_lm_task *t); /* of the training progr
  * *grad (borrowed: valid until the next call; may be changed by the caller). */
 double at_lm_task_grad(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets, float **grad,
                        at_poll poll, void *context);
+/* What *grad will be, and which parts of it are final after how many calls of `poll` (see at_program_ready; borrowed). */
+float *at_lm_task_gradient(const at_lm_task *t, const at_ready **ready, int *n_ready);
 /* One call of at_lm_task_grad, timed by operation into rows (see at_program_profile). */
 void at_lm_task_profile(at_lm_task *t, const float *theta, const int32_t *tokens, const int32_t *targets,
                         double (*now_s)(void), at_profile *rows);

@@ -247,6 +247,10 @@ static at_bind bind(const at_task *t, const at_program *p, const at_task_call *c
   return b;
 }
 
+float *at_task_gradient(const at_task *t) {
+  return t->grad;
+}
+
 void at_task_exec(at_task *t, const at_program *p, const at_task_call *c, float value[AT_TASK_OUTS], float **grad) {
   float rate;
   at_bind b = bind(t, p, c, value, &rate);

@@ -56,6 +56,8 @@ typedef struct at_task_call {
   void *poll_context;
 } at_task_call;
 
+/* Where at_task_exec writes the gradient. */
+float *at_task_gradient(const at_task *t);
 /* Runs a program of this task: value[i] = out[i].  In AT_PASS_TRAIN *grad (may be NULL) is the gradient, borrowed until the next
  * run; the caller may change it.  Allocates nothing. */
 void at_task_exec(at_task *t, const at_program *p, const at_task_call *c, float value[AT_TASK_OUTS], float **grad);

@@ -173,6 +173,20 @@ assert np.all(metrics("float", "bits_per_element") < 33) and np.all(metrics("flo
   grep -qE '^ +codec: f32 ' sparse/config.yaml
 }
 
+@test "gradients that travel during the backward pass" {
+  local codec
+  for codec in bf16 int8 topk; do
+    train "over-$codec-1" 1 method=ddp fed.clients=4 exchange.up.codec=$codec
+    train "over-$codec-4" 4 method=ddp fed.clients=4 exchange.up.codec=$codec
+    train "after-$codec-4" 4 method=ddp fed.clients=4 exchange.up.codec=$codec exchange.overlap=false
+    train "spare-$codec-4" 4 method=ddp fed.clients=3 exchange.up.codec=$codec
+    train "spare-$codec-2" 2 method=ddp fed.clients=3 exchange.up.codec=$codec
+    same "over-$codec-1" "over-$codec-4"
+    same "over-$codec-1" "after-$codec-4"
+    same "spare-$codec-2" "spare-$codec-4"
+  done
+}
+
 @test "bytes are those of the codecs, residuals are seen" {
   train bits8 2 exchange.up.codec=int8
   train bits4 2 exchange.up.codec=int4

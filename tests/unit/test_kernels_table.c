@@ -45,7 +45,7 @@ static void test_no_slot_is_empty(void **state) {
       assert_true(k.f32[s] != NULL && k.f64[s] == ref.f64[s]);
     }
     assert_true(k.vec.adamw && k.vec.sgd && k.vec.axpy && k.vec.sub && k.vec.sumsq && k.vec.dot && k.vec.grid_add &&
-                k.vec.grid_get);
+                k.vec.grid_get && k.vec.largest);
     assert_true((k.f32[AT_K_attention] != ref.f32[AT_K_attention]) == (i > 0));
     assert_true((k.f32[AT_K_matmul] != ref.f32[AT_K_matmul]) == (i > 0));
     assert_true((k.vec.adamw != ref.vec.adamw) == (i > 0));

@@ -242,10 +242,28 @@ static void test_grid_edges(void **state) {
   }
 }
 
+static void test_largest(void **state) {
+  (void)state;
+  static float x[MOST];
+  EACH({
+    fill(x + o, n, 9);
+    double want = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+      want = fmax(want, fabs((double)x[o + i]));
+    }
+    assert_true(level.vec.largest(n, x + o) == want);
+    for (int kind = 0; kind < 3 && n > 0; kind++) {
+      x[o + n / 2] = kind == 0 ? NAN : kind == 1 ? INFINITY : -INFINITY;
+      assert_true(isnan(level.vec.largest(n, x + o)));
+    }
+  })
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(kt_test_all_levels_present),
       cmocka_unit_test(test_adamw),
+      cmocka_unit_test(test_largest),
       cmocka_unit_test(test_same_bits),
       cmocka_unit_test(test_same_bits_of_steps),
       cmocka_unit_test(test_definitions),

@@ -415,4 +415,4 @@ static at_err poll(at_reduce *r, bool block, bool *worked) {
   return AT_OK;
 }
 
-const at_engine at_engine_hops = {create, destroy, add, start, poll, is_done};
+const at_engine at_engine_hops = {create, destroy, add, start, NULL, poll, is_done};

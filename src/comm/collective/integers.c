@@ -323,4 +323,4 @@ static at_err poll(at_reduce *r, bool block, bool *worked) {
   return err;
 }
 
-const at_engine at_engine_integers = {create, destroy, add, start, poll, is_done};
+const at_engine at_engine_integers = {create, destroy, add, start, NULL, poll, is_done};

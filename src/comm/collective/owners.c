@@ -28,6 +28,8 @@ typedef struct owners {
   int64_t *order;                    /* [pieces]: in which own clients' pieces are encoded */
   int64_t *ready;                    /* [2 * pieces]: pieces to be added or decoded, first in first out */
   int64_t n_ready, next_ready, next_encode;
+  bool *waiting; /* [pieces], of a vector that grows: final, and not yet encoded */
+  int64_t n_waiting, last_owner;
   int64_t to_go;         /* pieces whose mean is not yet in out */
   const uint8_t **frame; /* [ranks * slots], of one piece by node */
   int64_t *frame_bytes;  /* [ranks * slots] */
@@ -81,6 +83,7 @@ static at_err create(at_reduce *r) {
   AT_TRY(at_alloc(&o->letter_bytes, pieces * ranks, sizeof *o->letter_bytes, "places of messages"));
   AT_TRY(at_alloc(&o->missing, pieces, sizeof *o->missing, "places of messages"));
   AT_TRY(at_alloc(&o->order, pieces, sizeof *o->order, "order of pieces"));
+  AT_TRY(at_alloc(&o->waiting, pieces, sizeof *o->waiting, "order of pieces"));
   AT_TRY(at_alloc(&o->ready, 2 * pieces, sizeof *o->ready, "order of pieces"));
   AT_TRY(at_alloc(&o->frame, ranks * slots, sizeof *o->frame, "places of frames"));
   AT_TRY(at_alloc(&o->frame_bytes, ranks * slots, sizeof *o->frame_bytes, "places of frames"));
@@ -97,9 +100,10 @@ static void destroy(at_reduce *r) {
     return;
   }
   at_post_destroy(o->post);
-  void *const owned[] = {o->store_at,   o->down_at,       o->store,       o->fill,         o->encoded, o->down,
-                         o->down_bytes, o->inbox,         o->letter_at,   o->letter_bytes, o->missing, o->order,
-                         o->ready,      (void *)o->frame, o->frame_bytes, o->acc,          o->wide,    o};
+  void *const owned[] = {
+      o->store_at,      o->down_at,     o->store,        o->fill,    o->encoded, o->down,    o->down_bytes,
+      o->inbox,         o->letter_at,   o->letter_bytes, o->missing, o->order,   o->waiting, o->ready,
+      (void *)o->frame, o->frame_bytes, o->acc,          o->wide,    o};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
     at_free(owned[i]);
   }
@@ -109,10 +113,12 @@ static void destroy(at_reduce *r) {
 /* ---- encoding ---- */
 
 /* Append the client's frame of a piece to the store. */
-static at_err encode_piece(at_reduce *r, owners *o, const at_local *l, int64_t piece, const float *x) {
+static at_err encode_piece(at_reduce *r, owners *o, at_local *l, int64_t piece, const float *x) {
   const at_piece shape = at_cut_piece(r->cut, piece);
+  uint8_t *frame = o->store + o->store_at[piece] + o->fill[piece];
   int64_t bytes = 0;
-  AT_TRY(at_reduce_encode(r, l, &shape, x + shape.first, o->store + o->store_at[piece] + o->fill[piece], &bytes));
+  AT_TRY(r->grows ? at_reduce_encode_grown(r, l, &shape, frame, &bytes)
+                  : at_reduce_encode(r, l, &shape, x + shape.first, frame, &bytes));
   o->fill[piece] += bytes;
   o->encoded[piece]++;
   return AT_OK;
@@ -204,6 +210,9 @@ static at_err start(at_reduce *r) {
   o->to_go = r->cut->n_pieces;
   o->n_ready = o->next_ready = 0;
   o->next_encode = r->rank_nodes[at_comm_rank(r->comm)] > 0 ? 0 : r->cut->n_pieces;
+  memset(o->waiting, 0, (size_t)r->cut->n_pieces * sizeof *o->waiting);
+  o->n_waiting = 0;
+  o->last_owner = at_comm_rank(r->comm);
   at_post_begin(o->post);
   at_reduce_turns(r, r->algorithm == AT_ALGORITHM_twophase ? at_comm_size(r->comm) : 1, o->order);
   AT_TRY(post_up(r, o));
@@ -281,6 +290,7 @@ static at_err publish(at_reduce *r, owners *o, int64_t piece, const at_piece *sh
   if (r->server != NULL) {
     at_feedback_row *row = NULL;
     AT_TRY(at_feedback_open(r->server, 0, &row));
+    at_reduce_keep_server(r, shape, row->v[0]);
     AT_TRY(at_feedback_encode(r->server, row, r->down, &key, shape, o->acc, 1.0f, out, frame, &bytes));
   } else {
     bytes = at_frame_encode(r->down, &key, shape, o->acc, frame);
@@ -356,9 +366,39 @@ static at_err send_up(at_reduce *r, owners *o, int64_t piece) {
   return AT_OK;
 }
 
+static void release(at_reduce *r, int64_t piece) {
+  owners *o = r->moving;
+  o->waiting[piece] = true;
+  o->n_waiting++;
+}
+
+/* A piece that is final: owners take turns, as far as they have some, so that no one's link is overrun while others idle. */
+static int64_t take_waiting(at_reduce *r, owners *o) {
+  const int64_t owners_n = r->algorithm == AT_ALGORITHM_twophase ? at_comm_size(r->comm) : 1;
+  int64_t piece = -1;
+  for (int64_t i = 1; piece < 0; i++) {
+    const int64_t owner = (o->last_owner + i) % owners_n, end = at_reduce_first(r, owner + 1, owners_n);
+    for (int64_t j = at_reduce_first(r, owner, owners_n); j < end && piece < 0; j++) {
+      if (o->waiting[j]) {
+        piece = j;
+        o->last_owner = owner;
+      }
+    }
+  }
+  o->waiting[piece] = false;
+  o->n_waiting--;
+  return piece;
+}
+
+/* Something can be encoded; where the order is not settled yet, not before what is encoded already is on its way. */
+static bool can_encode(const at_reduce *r, const owners *o) {
+  return r->grows ? o->n_waiting > 0 && !at_post_waits(o->post) : o->next_encode < r->cut->n_pieces;
+}
+
 /* Encode what lent clients still owe of the next piece, and send it. */
 static at_err encode_next(at_reduce *r, owners *o) {
-  const int64_t piece = o->order[o->next_encode++];
+  const int64_t piece = r->grows ? take_waiting(r, o) : o->order[o->next_encode];
+  o->next_encode++;
   for (int64_t i = 0; i < r->n_local; i++) {
     if (r->node_of[i] >= 0 && r->local[i].x != NULL) {
       at_reduce_note(r, encode_piece(r, o, &r->local[i], piece, r->local[i].x));
@@ -399,11 +439,11 @@ static at_err take_events(at_reduce *r, owners *o, bool block) {
 
 static at_err poll(at_reduce *r, bool block, bool *worked) {
   owners *o = r->moving;
-  const bool has_work = o->next_ready < o->n_ready || o->next_encode < r->cut->n_pieces;
+  const bool has_work = o->next_ready < o->n_ready || can_encode(r, o);
   AT_TRY(take_events(r, o, block && !has_work));
   *worked = true;
   /* Own clients first, while little is on its way: links are what is slow. */
-  if (o->next_encode < r->cut->n_pieces) {
+  if (can_encode(r, o)) {
     return encode_next(r, o);
   }
   if (o->next_ready < o->n_ready) {
@@ -414,4 +454,4 @@ static at_err poll(at_reduce *r, bool block, bool *worked) {
   return AT_OK;
 }
 
-const at_engine at_engine_owners = {create, destroy, add, start, poll, is_done};
+const at_engine at_engine_owners = {create, destroy, add, start, release, poll, is_done};

@@ -79,6 +79,10 @@ at_err at_post_serve(at_post *p) {
   return err;
 }
 
+bool at_post_waits(const at_post *p) {
+  return p->next < p->n;
+}
+
 bool at_post_is_empty(const at_post *p) {
   return p->next == p->n && p->away_bytes == 0;
 }

@@ -21,6 +21,7 @@ void at_post_begin(at_post *p); /* a round; the one before is over */
 at_err at_post_send(at_post *p, int dest, int64_t tag, const void *buf, int64_t bytes, int64_t cookie);
 void at_post_arrived(at_post *p, int64_t bytes); /* a message sent has arrived */
 at_err at_post_serve(at_post *p);                /* send what may go now: after arrivals */
+bool at_post_waits(const at_post *p);            /* some may not go yet */
 bool at_post_is_empty(const at_post *p);         /* nothing waits or is under way */
 
 #endif

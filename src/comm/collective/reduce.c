@@ -174,6 +174,9 @@ void at_reduce_destroy(at_reduce *r) {
   at_free(r->rank_nodes);
   at_free(r->card_sizes);
   at_free(r->cards);
+  at_free(r->unready);
+  at_free(r->was_memory);
+  at_free(r->was_server);
   at_free(r);
 }
 
@@ -227,6 +230,7 @@ void at_reduce_begin(at_reduce *r, int64_t round, int64_t clients) {
   r->round = round;
   r->asked = clients;
   r->n_local = 0;
+  r->grows = false;
   r->err = AT_OK;
   r->report = (at_reduce_report){.algorithm = r->cfg.algorithm};
   r->saturated_before = at_codec_saturated(r->up) + at_codec_saturated(r->down);
@@ -259,13 +263,15 @@ static at_local *open_slot(at_reduce *r, int64_t id, double weight, const float 
   }
   at_local *l = &r->local[r->n_local++];
   *l = (at_local){.id = id, .weight = weight, .x = x, .row = row, .factor = 1.0f};
-  l->is_bad = !r->ck.finite(r->cut->n, x, row != NULL && at_feedback_vectors(r->memory) == 1 ? row->v[0] : NULL);
+  l->is_bad =
+      !r->grows && !r->ck.finite(r->cut->n, x, row != NULL && at_feedback_vectors(r->memory) == 1 ? row->v[0] : NULL);
   return l;
 }
 
 /* The client counts: its memory enters this round. */
 static void admit(at_reduce *r, at_local *l) {
   if (l->row != NULL) {
+    r->was_round = l->row->round;
     at_feedback_advance(r->memory, l->row, r->round);
     if (r->cfg.up.clip > 0.0) {
       l->factor = at_feedback_factor(r->memory, sqrt(r->ck.sum_squares(r->cut->n, l->x)), r->asked);
@@ -440,6 +446,9 @@ void at_reduce_poll_hook(void *reduce) {
 }
 
 at_err at_reduce_finish(at_reduce *r) {
+  if (r->state == AT_REDUCE_RUNNING) {
+    at_reduce_release_rest(r);
+  }
   while (!at_reduce_is_done(r) && r->err != AT_ERR_MPI) {
     bool worked = false;
     at_reduce_note(r, r->engine->poll(r, true, &worked));
@@ -453,7 +462,11 @@ at_err at_reduce_finish(at_reduce *r) {
   if (r->err != AT_OK) {
     at_err_adopt(r->err, r->message);
   }
-  return at_comm_agree(r->comm, r->err);
+  const at_err err = at_comm_agree(r->comm, r->err);
+  if (err == AT_ERR_NONFINITE && r->grows) {
+    at_reduce_ungrow(r);
+  }
+  return err;
 }
 
 at_err at_reduce_run(at_reduce *r, float *out) {

@@ -59,6 +59,22 @@ void at_reduce_lend(at_reduce *r, int64_t id, double weight, const float *x);
  * nobody takes part.  AT_ERR_NONFINITE (names the lowest client; out and all memory untouched) by the policy; AT_ERR_ARG for a
  * client given twice; the same on all ranks, and the round is closed then.  Collective. */
 at_err at_reduce_start(at_reduce *r, float *out);
+/* ---- vectors that are still being computed ----
+ *     at_reduce_begin; at_reduce_let_grow; at_reduce_lend, of whatever contents; at_reduce_start;
+ *     as parts of the vector become final: at_reduce_release, at_reduce_poll_hook;  at_reduce_finish
+ * gives what lending the finished vector would give.  Its own is that a vector turns out late not to be finite: finish then returns
+ * AT_ERR_NONFINITE, with all memory as it was before, and the round can be run again in the plain way, which leaves the client
+ * out. */
+/* Whether that goes with the configuration: twophase, star, gather or auto, and nothing that needs the whole vector first (clipping,
+ * momentum, a decay other than 1). */
+bool at_reduce_can_grow(const at_reduce *r);
+/* Make room for it, once: the memory of a round's start.  Not collective. */
+at_err at_reduce_prepare_growth(at_reduce *r);
+/* After begin, on all ranks alike; at most one client on each. */
+void at_reduce_let_grow(at_reduce *r);
+/* Elements first .. first + n - 1 of the vector lent are final; each element once.  What was not released is so with finish. */
+void at_reduce_release(at_reduce *r, int64_t first, int64_t n);
+
 /* Do one piece of work, if there is some, and let messages move.  Errors are kept until finish.  Not collective. */
 void at_reduce_poll(at_reduce *r);
 /* As an at_poll: all the work there is.  Encoding and adding must be done some time; done early, links get to work early. */

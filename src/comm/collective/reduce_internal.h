@@ -36,6 +36,7 @@ typedef struct at_engine {
   void (*destroy)(at_reduce *r);
   at_err (*add)(at_reduce *r, int64_t slot, const float *x); /* take what is needed of x */
   at_err (*start)(at_reduce *r);                             /* nodes are known; not collective */
+  void (*release)(at_reduce *r, int64_t piece);              /* of a vector that grows: may be encoded; NULL: cannot */
   /* One piece of work.  *worked: there was some; block: if there is none, wait for a message. */
   at_err (*poll)(at_reduce *r, bool block, bool *worked);
   bool (*is_done)(const at_reduce *r);
@@ -78,6 +79,12 @@ struct at_reduce {
   at_err err; /* kept until start or finish */
   char message[AT_ERR_MESSAGE_MAX];
 
+  /* of a vector that grows */
+  bool grows;
+  int64_t *unready;               /* [pieces]: elements that are not final; NULL without at_reduce_prepare_growth */
+  float *was_memory, *was_server; /* [n] each: residuals at the round's start, of pieces that were encoded since */
+  int64_t was_round;              /* of the client's row */
+
   bool breaks_owner_rule; /* for the test that must notice: owners keep their exact mean */
 };
 
@@ -92,6 +99,16 @@ void at_reduce_divide(int64_t n, int64_t p, float *acc);
 /* Encode piece `shape` of a local client into out; its row's memory goes on. */
 at_err at_reduce_encode(at_reduce *r, const at_local *l, const at_piece *shape, const float *x, uint8_t *out,
                         int64_t *bytes);
+
+/* The same for a vector that grows: keeps the piece's memory, and sends a mark where it is not finite. */
+at_err at_reduce_encode_grown(at_reduce *r, at_local *l, const at_piece *shape, uint8_t *out, int64_t *bytes);
+/* Keep the server's residual of a piece that is about to be encoded, if the round may have to be undone. */
+void at_reduce_keep_server(at_reduce *r, const at_piece *shape, const float *residual);
+
+/* All that was not released yet is final. */
+void at_reduce_release_rest(at_reduce *r);
+/* Everything encoded has not been: residuals are those of the round's start. */
+void at_reduce_ungrow(at_reduce *r);
 
 /* Which of the byte-equal algorithms sends less for P clients. */
 int at_reduce_choose(const at_reduce *r, int64_t p);

@@ -123,7 +123,7 @@ at_err at_silos_mean(at_silos *s, int64_t n, const int64_t *ids, const double *w
   for (;;) {
     at_exact_begin(s->exact);
     for (int64_t i = 0; i < n; i++) {
-      at_exact_add(s->exact, ids[i], weight[i], x[i]);
+      at_exact_lend(s->exact, ids[i], weight[i], x[i]);
     }
     at_err err = at_exact_finish(s->exact, s->inner, out);
     if (err != AT_ERR_OVERFLOW) {

@@ -39,8 +39,8 @@ void at_silos_step_add(at_silos *s, int64_t shard, double weight, double weights
 at_err at_silos_step(at_silos *s, float *out);
 
 /* out = sum weight[i] x[i] over all ranks of one silo together, n vectors of this one; weights of all add up to one.  ids: for messages.
- * Exact, on a grid of cfg.bits that becomes coarser where it must, whatever came before: the vectors alone decide.  out may be
- * one of x.  AT_ERR_NONFINITE with out unchanged.  Not with `fast`. */
+ * Exact, on a grid of cfg.bits that becomes coarser where it must, whatever came before: the vectors alone decide.  out may not
+ * overlap x.  AT_ERR_NONFINITE with out unchanged.  Not with `fast`. */
 at_err at_silos_mean(at_silos *s, int64_t n, const int64_t *ids, const double *weight, const float *const *x,
                      float *out);
 
