@@ -42,8 +42,8 @@ double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clie
   times *= p->shared_elements > 0 ? 2 : 1; /* powersgd makes two means */
   at_conditions net = c->net;
   if (!at_photon_has_channel(p) && c->topology != AT_TOPOLOGY_rar) {
-    wire_bytes =
-        times * 2 * (clients - 1) * (double)at_photon_sum_bytes(p, (int64_t)clients); /* the formulas count from a ring's bytes */
+    wire_bytes = times * 2 * (clients - 1) *
+                 (double)at_photon_sum_bytes(p, (int64_t)clients); /* the formulas count from a ring's bytes */
     net.path = net.path == AT_NET_PATH_ALGORITHM ? AT_NET_PATH_PS + c->topology : net.path;
   }
   double vectors = p->shared_elements > 0 ? 0.5 : 1;

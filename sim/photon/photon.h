@@ -105,12 +105,12 @@ typedef struct at_photon_island {
   X(failures, "clients", "clients without a valid result", 0)                                                         \
   X(dropouts, "clients", "clients that vanished for the round", 0)                                                    \
   X(late, "clients", "clients that missed the deadline", 0)                                                           \
-  X(failed, "clients", "clients whose work broke off too often", 0)                                                    \
+  X(failed, "clients", "clients whose work broke off too often", 0)                                                   \
   X(rejected, "clients", "clients whose update was not finite or far longer than the others'", 0)                     \
-  X(retries, "", "times that work was begun again after it broke off", 0)                                              \
-  X(shortened, "clients", "clients with a valid result of fewer steps than asked for", 0)                              \
-  X(epochs, "", "times that the client furthest ahead has seen all its data", 0)                                       \
-  X(server_lr, "1", "learning rate of the server's step", 0)                                                           \
+  X(retries, "", "times that work was begun again after it broke off", 0)                                             \
+  X(shortened, "clients", "clients with a valid result of fewer steps than asked for", 0)                             \
+  X(epochs, "", "times that the client furthest ahead has seen all its data", 0)                                      \
+  X(server_lr, "1", "learning rate of the server's step", 0)                                                          \
   X(steps, "steps", "global steps so far", 0)                                                                         \
   X(tokens, "tokens", "tokens trained on so far, over all clients", 0)                                                \
   X(lr_first, "1", "learning rate of the round's first step", 0)                                                      \

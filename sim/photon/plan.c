@@ -160,10 +160,8 @@ static at_err plan_exchange(const at_photon *p, const shape *sh, at_traffic *at)
   double sums = sums_of_a_round(p), all = 0;
   at_photon_topology_bytes(p, (double)at_comm_allreduce_bytes(vector_bytes, (int)sh->per_round), (double)sh->per_round,
                            &all);
-  *at = (at_traffic){.clients = sums * all,
-                     .rank = sums * (double)rank_bytes,
-                     .elements = sums * (double)p->n,
-                     .is_exact = true};
+  *at = (at_traffic){
+      .clients = sums * all, .rank = sums * (double)rank_bytes, .elements = sums * (double)p->n, .is_exact = true};
   return AT_OK;
 }
 

@@ -382,12 +382,11 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,    p->delta,      p->outer_m,  p->outer_v,  p->global_m,
-                    p->global_v,     p->undo,     p->undo_grids, p->facts,    p->own,      p->row_w,
-                    p->row_m,        p->row_v,    p->sampled,    p->stage,    p->shared_m, p->shared_v,
-                    p->silo_nats,    p->silo_bpb, p->matrices,   p->client_s, p->sorted_s, p->on_time,
-                    p->probe,        p->unit,     p->island,     p->island_w, p->island_m, p->island_v,
-                    p->fate};
+  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
+                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb, p->matrices,
+                    p->client_s,     p->sorted_s,   p->on_time,  p->probe,    p->unit,      p->island,   p->island_w,
+                    p->island_m,     p->island_v,   p->fate};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

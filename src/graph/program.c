@@ -137,9 +137,9 @@ static int last_poll(const at_program *p, const at_graph *g, const at_plan *plan
   return last;
 }
 
-static bool is_copied(const at_plan *plan, int64_t at) {
-  for (int i = 0; i < plan->n_copy; i++) {
-    if (plan->copy[i].to.base == AT_BASE_GRAD && plan->copy[i].to.offset == at) {
+static bool is_copied(const at_program *p, int64_t at) {
+  for (int i = 0; i < p->n_copy; i++) {
+    if (p->copy[i].to.base == AT_BASE_GRAD && p->copy[i].to.offset == at) {
       return true;
     }
   }
@@ -156,7 +156,7 @@ static at_err find_ready(at_program *p, const at_graph *g, const at_plan *plan, 
   AT_TRY(at_alloc(&p->ready, (size_t)n_outs, sizeof *p->ready, "parts of the gradient"));
   for (int i = 0; i < n_outs; i++) {
     const at_output *o = &outs[i];
-    if (o->slot == AT_SLOT_GRAD && o->value != AT_NONE && !is_copied(plan, o->offset * real)) {
+    if (o->slot == AT_SLOT_GRAD && o->value != AT_NONE && !is_copied(p, o->offset * real)) {
       const int64_t count = at_shape_count(g->value[o->value].shape);
       const int polls = last_poll(p, g, plan, o->offset * real, count * real);
       p->ready[p->n_ready++] = (at_ready){.polls = polls, .offset = o->offset, .count = count};
