@@ -82,7 +82,7 @@ small_disk() {
 
 @test "out of range" {
   train 2 "fed.clients = -1 (command line)" fed.clients=-1
-  RANKS=1 train 2 "local.steps = 0 (command line)" local.steps=0
+  RANKS=1 train 2 "local.steps = -1 (command line)" local.steps=-1
   RANKS=1 train 2 "local.beta1 = 1 (command line)" local.beta1=1
 }
 
