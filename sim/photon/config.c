@@ -14,7 +14,7 @@ static const char *const norm_names[] = {"layer", "rms", NULL};
 static const char *const mlp_names[] = {"gelu", "swiglu", NULL};
 static const char *const position_names[] = {"learned", "rope", NULL};
 static const char *const partition_names[] = {"silo", "iid", "dirichlet", NULL};
-static const char *const moment_names[] = {"reset", "keep", "average", NULL};
+static const char *const moment_names[] = {"reset", "keep", "average", "periodic", NULL};
 static const char *const optimizer_names[] = {"adamw", "sgd", NULL};
 
 #define T at_photon_cfg
@@ -70,7 +70,12 @@ static const at_opt fed_rows[] = {
         "Links of reduce = exact or fast, as they are counted and timed: a parameter server (ps), all-to-all (ar), a "
         "ring (rar).  The sums are the same."),
     AT_OPT_ENUM(T, moments, "fed.moments", "reset", moment_names,
-                "Moments of adamw between rounds: reset, keep with the client, average with the model."),
+                "Moments of adamw between rounds: reset, keep with the client, average with the model, or periodic: "
+                "kept, and averaged in some rounds."),
+    AT_OPT_INT(T, m_every, "fed.m_every", "3", 1, 1e9, "rounds",
+               "fed.moments=periodic: rounds between two means of first moments."),
+    AT_OPT_INT(T, v_every, "fed.v_every", "6", 1, 1e9, "rounds",
+               "fed.moments=periodic: rounds between two means of second moments."),
     AT_OPT_INT(T, quorum, "fed.quorum", "0", 0, 1e9, "clients",
                "Fewest valid results for a round to count; 0: half of those asked."),
     AT_OPT_INT(T, max_failed_rounds, "fed.max_failed_rounds", "3", 0, 1e9, "rounds",
@@ -153,6 +158,25 @@ static at_err settle_islands(at_opts *set, const at_photon_cfg *c) {
   return c->island_steps == 0 && c->islands > 1 ? set_number(set, "fed.island_steps", c->steps) : AT_OK;
 }
 
+/* The keys of moments that are averaged in some rounds. */
+static at_err check_periodic(const at_opts *set, const at_photon_cfg *c) {
+  static const char *const of_periodic[] = {"fed.m_every", "fed.v_every"};
+  for (size_t i = 0; c->moments != AT_MOMENTS_PERIODIC && i < sizeof of_periodic / sizeof *of_periodic; i++) {
+    if (at_opts_is_changed(set, of_periodic[i])) {
+      return at_opts_reject(set, of_periodic[i], "it has a meaning for fed.moments = periodic only");
+    }
+  }
+  if (c->moments == AT_MOMENTS_PERIODIC && at_photon_methods[c->method].round != at_photon_round_federated) {
+    return at_opts_reject(set, "fed.moments", "method = %s averages no moments of clients: choose another",
+                          at_photon_methods[c->method].name);
+  }
+  if (c->moments == AT_MOMENTS_PERIODIC && c->islands > 1) {
+    return at_opts_reject(set, "fed.moments",
+                          "periodic means of moments are for clients of one island: choose another");
+  }
+  return AT_OK;
+}
+
 /* Keys that have a meaning for some partitions, or some ways of adding, only. */
 static at_err check_keys(const at_opts *set, const at_photon_cfg *c) {
   bool is_plain = c->run.reduce == AT_REDUCE_EXACT || c->run.reduce == AT_REDUCE_FAST;
@@ -202,6 +226,7 @@ static at_err resolve(at_opts *set, void *cfg) {
   }
   AT_TRY(at_photon_settle_exchange(set, c));
   AT_TRY(check_keys(set, c));
+  AT_TRY(check_periodic(set, c));
   AT_TRY(settle_islands(set, c));
   AT_TRY(at_conditions_settle(set, &c->net, !at_photon_methods[c->method].keeps_moments));
   if (c->steps == 0 && at_photon_methods[c->method].keeps_moments) {

@@ -10,7 +10,7 @@ bool at_photon_has_channel(const at_photon *p) {
 }
 
 static bool has_plain(const at_photon *p) {
-  return p->cfg->run.reduce == AT_REDUCE_CODEC && p->cfg->moments == AT_MOMENTS_AVERAGE && !p->method->keeps_moments;
+  return p->cfg->run.reduce == AT_REDUCE_CODEC && at_photon_mean_moments(p) > 0;
 }
 
 static at_channel_cfg plain_cfg(const at_photon *p) {
@@ -86,7 +86,7 @@ static double report_bytes(const at_photon *p, const at_traffic_round *at) {
 at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic *out) {
   int n = at_lm_task_layout(p->task)->n;
   double times = p->method->keeps_moments ? (double)p->cfg->steps : 1;
-  bool is_tripled = p->cfg->moments == AT_MOMENTS_AVERAGE && !p->method->keeps_moments;
+  const double more = at_photon_mean_moments(p);
   at_traffic_round at = {.round = round, .clients = p->per_round, .ranks = p->size};
   AT_TRY(at_channel_traffic(&p->channel_cfg, p->s->kernels, n, p->matrices, &at, out));
   if (has_plain(p)) {
@@ -94,11 +94,11 @@ at_err at_photon_exchange_traffic(const at_photon *p, int64_t round, at_traffic 
     at_traffic moments;
     AT_TRY(at_channel_resolve(&plain, p->n));
     AT_TRY(at_channel_traffic(&plain, p->s->kernels, n, p->matrices, &at, &moments));
-    out->clients += 2 * moments.clients;
-    out->rank += 2 * moments.rank;
-    out->elements += 2 * moments.elements;
-  } else if (is_tripled) {
-    times = 3;
+    out->clients += more * moments.clients;
+    out->rank += more * moments.rank;
+    out->elements += more * moments.elements;
+  } else {
+    times += more;
   }
   out->clients *= times;
   out->rank = out->rank * times + report_bytes(p, &at);

@@ -35,10 +35,11 @@ void at_photon_start_clock(at_photon *p) {
   p->fig.late = (double)(p->per_round - p->clock_round.on_time) - p->fig.dropouts;
 }
 
-double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes) {
+double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double moments,
+                                  double wire_bytes) {
   const at_photon_cfg *c = p->cfg;
   /* exchanges that follow one another in a round */
-  double times = p->method->keeps_moments ? (double)c->steps : c->moments == AT_MOMENTS_AVERAGE ? 3 : 1;
+  double times = p->method->keeps_moments ? (double)c->steps : 1 + moments;
   times *= p->shared_elements > 0 ? 2 : 1; /* powersgd makes two means */
   at_conditions net = c->net;
   if (!at_photon_has_channel(p) && c->topology != AT_TOPOLOGY_rar) {
@@ -61,7 +62,8 @@ void at_photon_advance_clock(at_photon *p) {
   }
   double exchange = 0;
   if (p->fig.wire_bytes > 0) { /* not of a failed round */
-    exchange = at_photon_exchange_seconds(p, p->exchange_algorithm, p->fig.clients, p->fig.wire_bytes);
+    double moments = at_photon_averages_m(p, p->count.round) + at_photon_averages_v(p, p->count.round);
+    exchange = at_photon_exchange_seconds(p, p->exchange_algorithm, p->fig.clients, moments, p->fig.wire_bytes);
   }
   p->fig.virtual_seconds = at_clock_advance(&p->clock, &p->clock_round, exchange);
   p->fig.virtual_exchange_seconds = exchange;

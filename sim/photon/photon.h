@@ -29,7 +29,12 @@ typedef enum at_photon_method {
 } at_photon_method;
 
 /* What happens to the local moments between rounds. */
-typedef enum at_moment_policy { AT_MOMENTS_RESET, AT_MOMENTS_KEEP, AT_MOMENTS_AVERAGE } at_moment_policy;
+typedef enum at_moment_policy {
+  AT_MOMENTS_RESET,
+  AT_MOMENTS_KEEP,
+  AT_MOMENTS_AVERAGE, /* local Adam */
+  AT_MOMENTS_PERIODIC /* kept, and averaged in some rounds (Iacob et al. 2025, "DES-LOC") */
+} at_moment_policy;
 
 typedef struct at_photon_cfg {
   at_run_cfg run;
@@ -44,6 +49,7 @@ typedef struct at_photon_cfg {
   int topology; /* at_topology: what is counted and timed */
   char *start;
   int64_t start_steps;
+  int64_t m_every, v_every;                  /* rounds between two means of periodic moments */
   int64_t islands, island_steps;             /* of a client; between their means */
   double island_bandwidth, island_latency_s; /* Mbit/s between islands of a client; 0: exchange inside costs nothing */
   /* local */
@@ -205,7 +211,8 @@ struct at_photon {
   /* replicated; NULL where the method has no use for it */
   at_photon_counters count;
   float *theta, *delta, *outer_m, *outer_v, *global_m, *global_v;
-  int64_t *facts; /* [clients][AT_FACT_COUNT] */
+  float *moment_mean; /* of the round, before clients take it for their own */
+  int64_t *facts;     /* [clients][AT_FACT_COUNT] */
   at_exact *exact;
   at_channel_cfg channel_cfg;  /* of reduce = codec or secure, resolved */
   at_channel *channel, *plain; /* of updates or gradients; of moments that are averaged.  NULL where not used */
@@ -294,13 +301,19 @@ extern const at_opt_table at_photon_network_table;
 void at_photon_start_clock(at_photon *p);                           /* who of the sampled clients counts */
 double at_photon_step_flops(const at_photon_cfg *c, int64_t vocab); /* of a client's local step */
 at_ask at_photon_ask(const at_photon *p, int64_t client);           /* without a deadline */
-/* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together. */
-double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double wire_bytes);
+/* Virtual seconds of a round's exchanges in which so many clients sent wire_bytes all together, so many vectors of moments among
+ * them. */
+double at_photon_exchange_seconds(const at_photon *p, int algorithm, double clients, double moments, double wire_bytes);
 void at_photon_advance_clock(at_photon *p); /* the round is over, figures are known */
 
 /* setup.c */
 /* The global model has moments: a step is taken on it directly, or the clients' moments are averaged. */
 bool at_photon_has_global_moments(const at_photon *p);
+/* The clients' first, second moments are averaged in this round, counted from zero. */
+bool at_photon_averages_m(const at_photon *p, int64_t round);
+bool at_photon_averages_v(const at_photon *p, int64_t round);
+/* Vectors of moments that are averaged in a round, in the mean over rounds. */
+double at_photon_mean_moments(const at_photon *p);
 /* cfg: what depends on the model is settled in it; borrowed. */
 at_err at_photon_create(at_photon **out, at_session *s, at_opts *set, at_photon_cfg *cfg, bool resume);
 /* What rank 0 of `ranks` would set up, without its folder, its model-sized vectors (they may not be touched) and its start

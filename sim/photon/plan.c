@@ -119,7 +119,7 @@ static double sums_of_a_round(const at_photon *p) {
   if (p->method->keeps_moments) {
     return (double)p->cfg->steps;
   }
-  return at_photon_has_global_moments(p) ? 3 : 1;
+  return 1 + at_photon_mean_moments(p);
 }
 
 /* Sent by rank 0 in an agreement, and in a table of `rows` rows of `width` doubles that is gathered by client. */
@@ -144,7 +144,8 @@ static void plan_virtual(at_photon *p, double wire_bytes, at_plan *out) {
   calm.dropouts = calm.stragglers = calm.spread = calm.failures = 0;
   const at_ask ask = at_photon_ask(p, 0);
   out->virtual_local_s = at_conditions_fate(&calm, &ask).seconds;
-  out->virtual_exchange_s = at_photon_exchange_seconds(p, algorithm, (double)p->per_round, wire_bytes);
+  out->virtual_exchange_s =
+      at_photon_exchange_seconds(p, algorithm, (double)p->per_round, at_photon_mean_moments(p), wire_bytes);
   out->has_virtual = true;
 }
 

@@ -44,6 +44,7 @@ void at_photon_start_moments(const at_photon *p, const at_photon_stage *st, int6
     mom->t = 0;
     break;
   case AT_MOMENTS_KEEP:
+  case AT_MOMENTS_PERIODIC:
     copy_vector(p, mom->m, unit_of(p, p->row_m, st->id, j));
     copy_vector(p, mom->v, unit_of(p, p->row_v, st->id, j));
     mom->t = st->moment_age;
@@ -191,6 +192,28 @@ done:
   return err;
 }
 
+/* A mean that the clients of the round take for their own moments. */
+static at_err average_own(at_photon *p, at_photon_part part, at_photon_pick pick, const double *weight) {
+  AT_TRY(at_photon_sum(p, part, pick, weight, p->moment_mean));
+  for (int64_t i = 0; i < p->n_stage; i++) {
+    copy_vector(p, part == AT_PHOTON_M ? p->stage[i].m : p->stage[i].v, p->moment_mean);
+  }
+  return AT_OK;
+}
+
+static at_err average_moments(at_photon *p, const double *weight, double steps) {
+  if (p->cfg->moments == AT_MOMENTS_AVERAGE) {
+    AT_TRY(at_photon_sum(p, AT_PHOTON_M, pick_m, weight, p->global_m));
+    AT_TRY(at_photon_sum(p, AT_PHOTON_V, pick_v, weight, p->global_v));
+    p->count.moment_age += (int64_t)steps;
+    return AT_OK;
+  }
+  if (at_photon_averages_m(p, p->count.round)) {
+    AT_TRY(average_own(p, AT_PHOTON_M, pick_m, weight));
+  }
+  return at_photon_averages_v(p, p->count.round) ? average_own(p, AT_PHOTON_V, pick_v, weight) : AT_OK;
+}
+
 /* Mean of the valid clients into delta (and the moments, when these are averaged), then the server's step. */
 static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
   double *weight = NULL, total = 0, most = 0;
@@ -205,11 +228,7 @@ static at_err aggregate(at_photon *p, int64_t n, const at_report *reports) {
     weight[i] = total > 0 ? p->stage[i].report.steps / total : 1 / p->fig.clients;
   }
   AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_UPDATE, pick_update, weight, p->delta));
-  if (p->cfg->moments == AT_MOMENTS_AVERAGE) {
-    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_M, pick_m, weight, p->global_m));
-    AT_TRY_TO(err, done, at_photon_sum(p, AT_PHOTON_V, pick_v, weight, p->global_v));
-    p->count.moment_age += (int64_t)most;
-  }
+  AT_TRY_TO(err, done, average_moments(p, weight, most));
   p->fig.delta_norm = sqrt(p->local.vec->sumsq(p->n, p->delta));
   AT_TRY_TO(err, done, agree_from_norms(p, n, reports));
   AT_TRY_TO(err, done, mean_cosine(p));

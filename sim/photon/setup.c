@@ -25,8 +25,33 @@ bool at_photon_has_global_moments(const at_photon *p) {
   return asked && p->cfg->optimizer == AT_OPTIM_ADAMW;
 }
 
+static bool is_averaged(const at_photon *p, int64_t round, int64_t every) {
+  return !p->method->keeps_moments && (p->cfg->moments == AT_MOMENTS_AVERAGE ||
+                                       (p->cfg->moments == AT_MOMENTS_PERIODIC && (round + 1) % every == 0));
+}
+
+bool at_photon_averages_m(const at_photon *p, int64_t round) {
+  return is_averaged(p, round, p->cfg->m_every);
+}
+
+bool at_photon_averages_v(const at_photon *p, int64_t round) {
+  return is_averaged(p, round, p->cfg->v_every);
+}
+
+double at_photon_mean_moments(const at_photon *p) {
+  const at_photon_cfg *c = p->cfg;
+  if (p->method->keeps_moments || p->method->own_model) {
+    return 0;
+  }
+  if (c->moments == AT_MOMENTS_PERIODIC) {
+    return (double)(c->rounds / c->m_every + c->rounds / c->v_every) / (double)c->rounds;
+  }
+  return c->moments == AT_MOMENTS_AVERAGE ? 2 : 0;
+}
+
 static bool keeps_client_moments(const at_photon *p) {
-  return p->cfg->moments == AT_MOMENTS_KEEP && !p->method->keeps_moments;
+  bool asked = p->cfg->moments == AT_MOMENTS_KEEP || p->cfg->moments == AT_MOMENTS_PERIODIC;
+  return asked && !p->method->keeps_moments;
 }
 
 static bool owns_rows(const at_photon *p) {
@@ -147,6 +172,7 @@ static at_err allocate_replicated(at_photon *p) {
   AT_TRY(vector(p, &p->outer_v, at_outer_vectors(&outer) > 1 ? p->n : 0, "server second moment"));
   AT_TRY(vector(p, &p->global_m, global ? p->n : 0, "first moment"));
   AT_TRY(vector(p, &p->global_v, global ? p->n : 0, "second moment"));
+  AT_TRY(vector(p, &p->moment_mean, p->cfg->moments == AT_MOMENTS_PERIODIC ? p->n : 0, "mean moment"));
   AT_TRY(vector(p, &p->probe, p->cfg->eval_gain ? p->n : 0, "model to evaluate"));
   AT_TRY(vector(p, &p->undo, p->method->keeps_moments ? (global ? 3 : 1) * p->n : 0, "state at the round's start"));
   AT_TRY(table(p, &p->facts, p->n_clients * AT_FACT_COUNT, sizeof(int64_t), "client facts"));
@@ -382,11 +408,11 @@ void at_photon_destroy(at_photon *p) {
       at_free(p->stage[i].v);
     }
   }
-  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,  p->outer_v,   p->global_m, p->global_v,
-                    p->undo,         p->undo_grids, p->facts,    p->own,      p->row_w,     p->row_m,    p->row_v,
-                    p->sampled,      p->stage,      p->shared_m, p->shared_v, p->silo_nats, p->silo_bpb, p->matrices,
-                    p->client_s,     p->sorted_s,   p->on_time,  p->probe,    p->unit,      p->island,   p->island_w,
-                    p->island_m,     p->island_v,   p->fate};
+  void *blocks[] = {p->token_buffer, p->theta,      p->delta,    p->outer_m,    p->outer_v,   p->global_m, p->global_v,
+                    p->undo,         p->undo_grids, p->facts,    p->own,        p->row_w,     p->row_m,    p->row_v,
+                    p->sampled,      p->stage,      p->shared_m, p->shared_v,   p->silo_nats, p->silo_bpb, p->matrices,
+                    p->client_s,     p->sorted_s,   p->on_time,  p->probe,      p->unit,      p->island,   p->island_w,
+                    p->island_m,     p->island_v,   p->fate,     p->moment_mean};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     at_free(blocks[i]);
   }

@@ -22,6 +22,7 @@ planned() {
 
 @test "client moments, server moments, averaged moments" {
   planned 1 fed.moments=keep outer.method=fednesterov
+  planned 1 fed.moments=periodic
   planned 2 fed.moments=average outer.method=fedadam
 }
 

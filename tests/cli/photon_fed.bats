@@ -49,6 +49,24 @@ assert np.all(m("one", "clients") == 1) and np.all(np.isfinite(theta("one")))'
   refused "fed.topology says otherwise" fed.topology=ps net.topology=ar net.bandwidth=8
   refused "fed.partition = dirichlet only" fed.alpha=1
   refused "set fed.start" fed.start_steps=5
+  refused "fed.moments = periodic only" fed.m_every=2
+  refused "clients of one island" fed.moments=periodic fed.clients=2 fed.islands=2
+  refused "method = ddp averages no moments of clients" fed.moments=periodic method=ddp
+}
+
+@test "moments averaged in some rounds: their bytes; averaged in each, averaged never" {
+  local settings=(fed.clients=4 fed.rounds=6 net.bandwidth=8)
+  train own 1 "${settings[@]}" fed.moments=keep
+  train all 1 "${settings[@]}" fed.moments=average
+  train never 2 "${settings[@]}" fed.moments=periodic fed.m_every=7 fed.v_every=7
+  train always 2 "${settings[@]}" fed.moments=periodic fed.m_every=1 fed.v_every=1
+  train some 1 "${settings[@]}" fed.moments=periodic
+  python 'same = lambda a, b: theta(a, 6).tobytes() == theta(b, 6).tobytes()
+assert same("own", "never") and same("all", "always")
+assert not same("some", "own") and not same("some", "all")
+for name in "payload_bytes", "wire_bytes", "virtual_exchange_seconds":
+    assert np.allclose(m("some", name) / m("own", name), [1, 1, 2, 1, 1, 3], rtol=1e-9), name
+    assert np.array_equal(m("always", name), m("all", name)), name'
 }
 
 @test "mixtures of silos: any number of ranks, other with another alpha" {

@@ -54,6 +54,7 @@ agrees() {
 
 @test "files and bytes: two ranks, exact and fast" {
   agrees 2 fed.moments=average fed.per_round=3 outer.method=fedadam
+  agrees 2 fed.moments=periodic fed.m_every=1 fed.v_every=1
   agrees 2 reduce=fast method=local_sgd
 }
 

@@ -39,6 +39,10 @@ $1"
   same_on_ranks adam outer.method=fedadam outer.lr=0.01 fed.clients=3 fed.per_round=2
 }
 
+@test "photon: moments averaged in some rounds, 3 of 5 clients" {
+  same_on_ranks periodic fed.moments=periodic fed.m_every=1 fed.v_every=2 fed.per_round=3
+}
+
 @test "photon: moments kept, FedYogi, mixed data" {
   same_on_ranks yogi fed.moments=keep outer.method=fedyogi outer.lr=0.01 outer.eps=1e-3 fed.partition=iid
 }
