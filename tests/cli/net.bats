@@ -97,3 +97,20 @@ PYTHON
   run "$ATOLL" bench nothing
   [ "$status" -eq 2 ]
 }
+
+@test "every node has a host name of its own" {
+  may_run
+  [ "$("$NET" 3 1gbit -- hostname | sort -u | wc -l)" -eq 3 ]
+}
+
+@test "photon beside data-parallel training: a table, from runs that are not repeated" {
+  may_run
+  local command=("$ATOLL_PYTHON" "$BATS_TEST_DIRNAME/../net/photon" --rounds 4 --methods photon-16,photon-64-int4,ddp-int8 data.h5 links 1gbit)
+  "${command[@]}" >table.txt
+  cat table.txt
+  [ "$(grep -c '^1gbit .* photon' table.txt)" -eq 2 ]
+  [ "$(grep -c '^1gbit .* ddp-int8' table.txt)" -eq 2 ]
+  touch mark
+  "${command[@]}" | cmp - table.txt
+  [ -z "$(find links -newer mark)" ]
+}
