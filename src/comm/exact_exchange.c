@@ -7,8 +7,9 @@
 #include "src/base/alloc.h"
 #include "src/comm/comm_internal.h"
 
-/* Elements of a piece, messages under way each way, and the shortest share that is worth messages of its own. */
-enum { PIECE = 65536, DEPTH = 2, SHARE_LEAST = 4096 };
+/* Elements of a piece at most and at least, pieces of a share that are enough for links to be busy both ways most of the time, messages
+ * under way each way, and the shortest share that is worth messages of its own. */
+enum { PIECE = 65536, PIECE_LEAST = 8192, PIECES = 32, DEPTH = 2, SHARE_LEAST = 4096 };
 
 /* A step of the exchange is one piece sent to, and one received from, one other rank: for each piece of the own share, for
  * each distance between ranks.  All ranks take as many steps; where a share is over, its messages have no elements and are left out. */
@@ -16,7 +17,7 @@ struct at_exact_exchange {
   int ranks;
   at_comm *comm; /* of the sum under way, as the rest here */
   const at_exact_side *side;
-  int64_t n, steps;
+  int64_t n, piece, steps; /* piece: elements */
   float *out;
   int64_t *announced;                        /* [ranks] */
   int64_t *sum;                              /* [PIECE], of the own share's piece in work */
@@ -57,11 +58,17 @@ int64_t at_exact_exchange_sent(int64_t n, int ranks, int rank, int64_t n_terms) 
   return width_of(announce(n_terms, 1.0)) * (n - own) + (8 + 4 * own) * (ranks - 1);
 }
 
+/* Alike on all ranks. */
+static int64_t piece_length(int64_t n, int ranks) {
+  const int64_t even = n / ranks / PIECES;
+  return even < PIECE_LEAST ? PIECE_LEAST : even < PIECE ? even : PIECE;
+}
+
 /* Piece k of a rank's share: where it begins; its length, 0 behind the share's end. */
 static int64_t piece(const exchange *x, int rank, int64_t k, int64_t *first) {
   const int64_t end = share_first(x->n, x->comm->size, rank + 1);
-  *first = share_first(x->n, x->comm->size, rank) + k * PIECE;
-  return *first >= end ? 0 : *first + PIECE < end ? PIECE : end - *first;
+  *first = share_first(x->n, x->comm->size, rank) + k * x->piece;
+  return *first >= end ? 0 : *first + x->piece < end ? x->piece : end - *first;
 }
 
 /* A step's piece, and whom it joins: `to` owns what is sent, `from` sends of what this rank owns. */
@@ -249,7 +256,8 @@ at_err at_exact_exchange_run(at_exact_exchange *x, at_comm *c, int64_t n, const 
     return AT_OK;
   }
   const int64_t longest = n / c->size + (n % c->size > 0);
-  x->steps = (longest + PIECE - 1) / PIECE * (c->size - 1);
+  x->piece = piece_length(n, c->size);
+  x->steps = (longest + x->piece - 1) / x->piece * (c->size - 1);
   AT_TRY(at_comm_allgather_i64(c, announce(side->n_terms, side->weight), x->announced));
   const double begin = at_comm_count_begin(c);
   const int64_t own = share_length(n, c->size, c->rank);
